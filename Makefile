@@ -1,0 +1,79 @@
+# make train and make test need nothing but Python 3.11 to 3.13 and this file: they
+# make .venv and install the exact versions of requirements.lock when it is missing or
+# older than that lock. Options for iris go in ARGS: make train ARGS="env.game=Pong".
+
+SHELL := bash
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS :=
+EXTRAS := --extra notebooks --extra published --extra dev
+
+# Where to look for Python; `make train PYTHON=/path/to/python3.12` decides it.
+PYTHON :=
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.12 python3.13 python3.11 python)
+IN_RANGE := import sys, venv, ensurepip; \
+	sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+.PHONY: help train test lab lock clean
+
+help:
+	@echo "make train  learn a real Atari game on this machine (preset=tutorial)"
+	@echo "            make train ARGS=\"env.game=Breakout\" changes any setting"
+	@echo "make test   ruff, mypy and all tests"
+	@echo "make lab    JupyterLab on the notebooks"
+	@echo "make lock   pin the newest versions that fit into requirements.lock"
+	@echo "make clean  remove .venv and caches; runs in outputs/ stay"
+
+train: $(READY)
+	@$(BIN)/iris train preset=tutorial $(ARGS)
+
+test: export OMP_NUM_THREADS = 1
+test: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 -q $(ARGS)
+
+lab: $(READY)
+	@$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
+
+# The stamp comes last, so an interrupted installation is taken up again.
+$(READY): requirements.lock pyproject.toml
+	@$(BIN)/python -c 'import pip; $(IN_RANGE)' 2>/dev/null || { \
+		found=; \
+		for python in $(PYTHONS); do \
+			if "$$python" -c '$(IN_RANGE)' 2>/dev/null; then found="$$python"; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "No Python 3.11, 3.12 or 3.13 with venv found (tried: $(PYTHONS))." >&2; \
+			echo "Install one (Debian, Ubuntu: apt install python3-venv), or say where" >&2; \
+			echo "it is: make train PYTHON=/path/to/python3.12" >&2; \
+			exit 2; \
+		fi; \
+		echo "Making $(VENV) with $$("$$found" --version)"; \
+		"$$found" -m venv --clear $(VENV); \
+	}
+	@echo "Installing the pinned packages; the first time takes some minutes"
+	@set -o pipefail; PYTHONUNBUFFERED=1 $(BIN)/python -m pip install \
+		--disable-pip-version-check --progress-bar off -r requirements.lock \
+		| awk -v line="$$([ -t 2 ] && echo '\r\033[K  %.72s' || echo '%.72s\n')" \
+			'/^(Collecting|  Downloading|Installing)/ { printf line, $$0; fflush() }' \
+		&& echo
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps \
+		--no-build-isolation --editable .
+	@touch $@
+
+# torch brings its own CUDA libraries where its build wants them, so they are not pinned:
+# the same lock then serves machines with and without a GPU.
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 $(EXTRAS) --upgrade \
+		--no-annotate --custom-compile-command "make lock" \
+		--output-file requirements.lock pyproject.toml > /dev/null
+	grep -v -E '^(nvidia-|cuda-|triton)' requirements.lock > requirements.lock.part
+	mv requirements.lock.part requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

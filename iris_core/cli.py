@@ -1,0 +1,310 @@
+"""The command `iris`: train, resume, evaluate, and look things up.
+
+Heavy imports wait inside the commands, so that `iris --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import Field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iris_core.config.schema import ConfigError, departures, walk
+
+if TYPE_CHECKING:
+    from iris_core.models.agent import Agent
+    from iris_core.training.runs import Run
+    from iris_core.training.trainer import Trainer
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # what a shell expects after Ctrl-C: 128 + SIGINT
+
+EXAMPLES = """\
+examples:
+  iris train                                    Freeway on a CPU, about ten minutes
+  iris train preset=tutorial env.game=Breakout  the same for another game
+  iris train preset=paper env.game=Pong device=cuda
+  iris train preset=smoke --cfg job             print the settings, do not run
+  iris resume outputs/2026-01-31/12-00-00
+  iris eval outputs/2026-01-31/12-00-00 --episodes 100 --envs 8
+  iris settings preset=tutorial --changed       where a preset leaves the paper
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line (by default the shell's); returns the exit code."""
+    parser, commands = build_parser()
+    args, extra = parser.parse_known_args(argv)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    collect_overrides(args, extra, commands[args.command])
+    try:
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
+    except ConfigError as error:
+        print(f"iris {args.command}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `iris settings | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+Parsers = dict[str, argparse.ArgumentParser]
+
+
+def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
+    """The parser of `iris`, and those of its commands by name."""
+    parser = argparse.ArgumentParser(
+        prog="iris",
+        description="IRIS: an agent that learns inside its own world model.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    parsers: Parsers = {}
+
+    def add(
+        run: Callable[[argparse.Namespace], int], name: str, about: str
+    ) -> argparse.ArgumentParser:
+        parsers[name] = commands.add_parser(name, help=about, description=about)
+        parsers[name].set_defaults(run=run)
+        return parsers[name]
+
+    command = add(train, "train", "train an agent")
+    add_overrides(command)
+    command.add_argument(
+        "--cfg", choices=["job"], help="print the resolved settings and do not run"
+    )
+
+    command = add(resume, "resume", "continue a run that stopped, exactly")
+    command.add_argument("folder", metavar="RUN", help="its run folder")
+
+    command = add(evaluate, "eval", "play test episodes with a trained agent")
+    command.add_argument(
+        "source",
+        metavar="RUN|AGENT",
+        help="a run folder, an agent's .safetensors file, a published .pt file, or the"
+        " game of a published agent",
+    )
+    add_eval_options(command)
+
+    command = add(settings, "settings", "list every setting, its value and meaning")
+    add_overrides(command)
+    command.add_argument(
+        "--changed", action="store_true", help="only departures from the paper"
+    )
+
+    add(games, "games", "list the games")
+
+    command = add(bench, "bench", "measure how fast the components are on this machine")
+    command.add_argument("arguments", nargs=argparse.REMAINDER, help="see its --help")
+    return parser, parsers
+
+
+def add_overrides(command: argparse.ArgumentParser) -> None:
+    """Settings such as preset=paper env.game=Pong."""
+    command.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="name=value",
+        help="preset=smoke, tutorial (if not given) or paper, and settings by their"
+        " dotted names; `iris settings` lists them",
+    )
+
+
+def add_eval_options(command: argparse.ArgumentParser) -> None:
+    """How `iris eval` plays."""
+    command.add_argument("--episodes", type=at_least_one, default=100, metavar="N")
+    command.add_argument(
+        "--envs", type=at_least_one, default=8, metavar="N", help="played side by side"
+    )
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--temperature",
+        type=float,
+        help="of the policy's sampling; by default evaluation.temperature",
+    )
+    command.add_argument("--device", help="auto, cpu, cuda, mps; by default the run's")
+    command.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the result as JSON here"
+    )
+
+
+def at_least_one(text: str) -> int:
+    """An argparse type: a whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def collect_overrides(
+    args: argparse.Namespace, extra: list[str], command: argparse.ArgumentParser
+) -> None:
+    """Take the settings that argparse leaves over when an option came before them."""
+    if extra and (not hasattr(args, "overrides") or extra[0].startswith("-")):
+        command.error(f"unrecognized arguments: {' '.join(extra)}")
+    if extra:
+        args.overrides += extra
+
+
+def train(args: argparse.Namespace) -> int:
+    """iris train [overrides] [--cfg job]"""
+    from iris_core.config import config_to_yaml, load_config
+
+    config = load_config(overrides=args.overrides)
+    if args.cfg:
+        print(config_to_yaml(config), end="")
+        return 0
+    from iris_core.training.runs import Run
+    from iris_core.training.trainer import Trainer
+
+    run = Run.create(config)
+    try:
+        trainer = Trainer(config, run)
+    except ConfigError:  # an unknown game, no such device: leave no folder behind
+        run.discard()
+        raise
+    print(f"run folder: {run.path}")
+    return finish(trainer, run)
+
+
+def resume(args: argparse.Namespace) -> int:
+    """iris resume RUN"""
+    from iris_core.training.runs import Run
+
+    run = Run.open(args.folder)
+    from iris_core.training.trainer import Trainer
+
+    return finish(Trainer.resume(run), run)
+
+
+def finish(trainer: Trainer, run: Run) -> int:
+    """Train to the end, or until Ctrl-C, and say how to continue; the exit code."""
+    from iris_core.training.component import DivergedError
+
+    command = f"iris resume {shlex.quote(str(run.path))}"
+    try:
+        result = trainer.run()
+    except DivergedError as error:
+        print(f"iris: {error}\nTo go on from there: {command}", file=sys.stderr)
+        return BAD_INPUT
+    if result.interrupted:
+        print(f"\nInterrupted and saved. To continue: {command}")
+        return INTERRUPTED
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """iris eval RUN|AGENT [--episodes N] [--envs N] [--seed S] [--out FILE] ..."""
+    from iris_core.config import check
+
+    agent = find_agent(args.source)
+    config = agent.config
+    config.seed = args.seed
+    config.device = args.device or config.device
+    if args.temperature is not None:
+        config.evaluation.temperature = args.temperature
+    check(config)
+    from iris_core.device import resolve_device
+    from iris_core.evaluate import evaluate as play
+
+    result = play(
+        agent.to(resolve_device(config.device)),
+        episodes=args.episodes,
+        num_envs=args.envs,
+        seed=args.seed,
+        temperature=config.evaluation.temperature,
+        epsilon=config.evaluation.epsilon,
+    )
+    print(result)
+    return 0
+
+
+def find_agent(source: str) -> Agent:
+    """The agent of a run folder, an agent's file, a published file, or a game."""
+    from iris_core.models.agent import Agent
+    from iris_core.pretrained import load_published
+    from iris_core.training.runs import Run
+
+    path = Path(source)
+    if path.is_dir():
+        return Agent.load(Run.open(path).agent)
+    if path.suffix == ".safetensors":
+        return Agent.load(path)
+    return load_published(source)
+
+
+def settings(args: argparse.Namespace) -> int:
+    """iris settings [overrides] [--changed]"""
+    from iris_core.config import load_config
+
+    config = load_config(overrides=args.overrides)
+    paper = {name: value for name, value, _, _ in departures(config)}
+    print("* departs from the paper, whose value is given\n")
+    for name, value, field in walk(config):
+        if name in paper:
+            print(f"* {name} = {shown(value)}  (paper: {shown(paper[name])})")
+        elif not args.changed:
+            print(f"  {name} = {shown(value)}")
+        else:
+            continue
+        print(textwrap.indent(textwrap.fill(meaning(field), 80), " " * 6))
+    return 0
+
+
+def shown(value: Any) -> str:
+    """A value as an override would give it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '""' if value == "" else str(value).replace(" ", "")
+
+
+def meaning(field: Field[Any]) -> str:
+    """What a setting means, and what it may be where that is limited."""
+    from iris_core.config.check import valid_range
+
+    about, meta = str(field.metadata["about"]), field.metadata
+    limited = meta["low"] is not None or meta["high"] is not None or meta["choices"]
+    return f"{about} [{valid_range(field)}]" if limited else about
+
+
+def games(args: argparse.Namespace) -> int:
+    """iris games"""
+    from iris_core.envs import ATARI_100K, list_games
+
+    others = [game for game in list_games() if game not in ATARI_100K]
+    for title, names in (
+        ("the 26 of the paper (Atari 100k)", sorted(ATARI_100K)),
+        ("the toy game", ["Catch"]),
+        ("the others of the Arcade Learning Environment", others),
+    ):
+        print(f"{title}:")
+        print(
+            textwrap.fill(
+                ", ".join(names), 80, initial_indent="  ", subsequent_indent="  "
+            )
+        )
+    return 0
+
+
+def bench(args: argparse.Namespace) -> int:
+    """iris bench [arguments]"""
+    from iris_core import bench as benchmarks
+
+    return benchmarks.main(args.arguments) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Loading a config: the schema, then a preset, then overrides, composed by Hydra.
+
+The shell and a notebook give the same config:
+`iris train preset=tutorial env.game=Breakout` and
+`load_config("tutorial", ["env.game=Breakout"])`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from iris_core.config.check import bad_value, check, nearest
+from iris_core.config.schema import Config, ConfigError, walk
+
+HERE = Path(__file__).parent
+# Groups chosen by name on the command line, and the folder with their options.
+GROUPS = {"preset": HERE / "presets", "tokenizer/loss": HERE / "losses"}
+PRESETS = tuple(sorted(path.stem for path in GROUPS["preset"].glob("*.yaml")))
+SETTINGS = {name: field for name, _, field in walk(Config())}
+SECTIONS = {
+    name.rsplit(".", depth)[0]
+    for name in SETTINGS
+    for depth in range(1, name.count(".") + 1)
+}
+
+
+def load_config(preset: str = "tutorial", overrides: Sequence[str] = ()) -> Config:
+    """A checked config from a preset and overrides such as `"env.game=Breakout"`.
+
+    An override may also choose from a group: `"preset=paper"` (stronger than the
+    argument) or `"tokenizer/loss=small_objects"`.
+
+    Raises:
+        ConfigError: an unknown name or a bad value; says which, and what is valid.
+    """
+    if isinstance(overrides, str):
+        raise ConfigError(f'overrides must be a list of texts: ["{overrides}"]')
+    parsed = [parse_override(text) for text in overrides]
+    for override in parsed:
+        check_override(override)
+    if "preset" not in {override.key_or_group for override in parsed}:
+        check_option("preset", preset)
+        overrides = [f"preset={preset}", *overrides]
+    return check(to_config(compose_settings(list(overrides))))
+
+
+def compose_settings(overrides: list[str]) -> DictConfig:
+    """Hydra's composition; no global state stays behind, so notebooks may repeat it."""
+    register_groups()
+    try:
+        with initialize_config_dir(str(HERE), job_name="iris", version_base="1.3"):
+            return compose("config", overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error)) from error
+
+
+def register_groups() -> None:
+    """Tell Hydra's ConfigStore the schema and the options of every group."""
+    store = ConfigStore.instance()
+    store.store("schema", Config)
+    store.store("config", {"defaults": ["schema", {"preset": "tutorial"}]})
+    for group, folder in GROUPS.items():
+        package = "_global_" if group == "preset" else None
+        for path in folder.glob("*.yaml"):
+            node = OmegaConf.load(path)
+            store.store(path.stem, node, group=group, package=package)
+
+
+def parse_override(text: str) -> Override:
+    """One override, parsed by Hydra's grammar."""
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"{text!r} is not an override: write name=value."
+                f"{nearest(key, SETTINGS)}"
+            ) from error
+        raise ConfigError(
+            f"{key}: cannot read the value {value!r}. Quote special characters:"
+            f" '{key}=\"{value}\"'"
+        ) from error
+
+
+def check_override(override: Override) -> None:
+    """Refuse an override of nothing, or with a value that does not fit."""
+    text, name = override.input_line, override.key_or_group
+    if override.is_add() or override.is_delete() or override.is_force_add():
+        raise ConfigError(
+            f"{text}: settings are neither added nor removed; drop + or ~."
+        )
+    if override.is_sweep_override():
+        raise ConfigError(
+            f"{text}: give one value; a list goes in brackets, like [1,2]."
+        )
+    if name in GROUPS:
+        check_option(name, override.value())
+    else:
+        place(OmegaConf.structured(Config), name, override.value())
+
+
+def check_option(group: str, option: Any) -> None:
+    """Refuse an option that a group (a preset, a loss) does not have."""
+    options = sorted(path.stem for path in GROUPS[group].glob("*.yaml"))
+    if option not in options:
+        raise ConfigError(
+            f"{group}={option} is unknown: choose from {', '.join(options)}."
+            f"{nearest(str(option), options)}"
+        )
+
+
+def place(target: DictConfig, name: str, value: Any) -> None:
+    """Set one setting of `target`, with our own words when it cannot be."""
+    if name in SECTIONS:
+        inside = [other for other in SETTINGS if other.startswith(name + ".")]
+        raise ConfigError(f"{name} is a group of settings: set one, e.g. {inside[0]}.")
+    if name not in SETTINGS:
+        raise ConfigError(
+            f"unknown setting {name}."
+            f"{nearest(name, [*SETTINGS, *GROUPS])} `iris settings` lists them all."
+        )
+    field = SETTINGS[name]
+    if field.type == "bool" and type(value) in (int, float) and value not in (0, 1):
+        raise ConfigError(bad_value(name, value, field))  # OmegaConf takes 2 for true
+    try:
+        OmegaConf.update(target, name, value, merge=False)
+    except OmegaConfBaseException as error:
+        raise ConfigError(bad_value(name, value, field)) from error
+
+
+def to_config(settings: DictConfig) -> Config:
+    """The plain dataclass tree behind OmegaConf's wrapper."""
+    try:
+        return cast(Config, OmegaConf.to_object(settings))
+    except OmegaConfBaseException as error:  # ${...} that leads nowhere, or ???
+        raise ConfigError(str(error)) from error
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """Plain nested dicts, e.g. for JSON in an agent's safetensors file."""
+    return asdict(config)
+
+
+def config_from_dict(values: Mapping[str, Any] | str) -> Config:
+    """A checked config from nested dicts or their JSON; what is absent is the paper's.
+
+    Raises:
+        ConfigError: an unknown name or a bad value.
+    """
+    if isinstance(values, str):
+        try:
+            values = json.loads(values)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"the config is not JSON: {error}") from error
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"a config is a mapping of settings, not {values!r}")
+    settings = OmegaConf.structured(Config)
+    for name, value in flatten(values):
+        place(settings, name, value)
+    return check(to_config(settings))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested dicts as (dotted name, value)."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def config_to_yaml(config: Config) -> str:
+    """The config as YAML, as `iris train --cfg job` prints it."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def save_config(config: Config, path: str | Path) -> None:
+    """Write the config as YAML, which `config_from_yaml` reads."""
+    Path(path).write_text(config_to_yaml(config), encoding="utf-8")
+
+
+def config_from_yaml(path: str | Path) -> Config:
+    """Read a config that `save_config` wrote.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown name or a bad value.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    try:
+        return config_from_dict(values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error

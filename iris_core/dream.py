@@ -1,0 +1,163 @@
+"""The world model as an environment, and a policy's rollout in it.
+
+Section 2.3 of the paper. A dream starts from a real frame. A step feeds the action to
+the Transformer, samples reward and end, then the next frame's tokens, and decodes them.
+"""
+
+import torch
+from torch import Tensor
+
+from iris_core.models.actor_critic import ActorCritic, Rollout
+from iris_core.models.agent import Agent, Sampler, categorical
+from iris_core.models.tokenizer import Tokenizer
+from iris_core.models.world_model import WorldModel, WorldModelOutput
+from iris_core.replay import Batch
+
+
+class DreamEnv:
+    """B dreams side by side, without gradients.
+
+    tokens: (B, K) int64, the current frame. The cache holds what came before it (and,
+    token by token, the frame itself); when it cannot hold another step it is filled
+    again with the last `context` frames alone (1 in the paper: the current frame).
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        world_model: WorldModel,
+        sample: Sampler = categorical,
+        context: int = 1,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.world_model = world_model
+        self.sample = sample
+        self.context = context
+        self.tokens = torch.empty(0, dtype=torch.int64)
+        self.past: list[Tensor] = []  # earlier blocks, (B, K + 1) each, oldest first
+
+    @torch.no_grad()
+    def reset(self, frames: Tensor, actions: Tensor | None = None) -> Tensor:
+        """Start from frames (B, 3, 64, 64), or from a short past (B, C, 3, 64, 64) and
+        the actions (B, C - 1) between, float in [0, 1].
+
+        Returns the current frames as the tokenizer shows them, (B, 3, 64, 64).
+        """
+        if frames.ndim == 4:
+            frames = frames[:, None]
+        tokens = self.tokenizer.encode(frames).tokens  # (B, C, K)
+        if actions is None:
+            actions = tokens.new_zeros(len(tokens), frames.shape[1] - 1)
+        return self.start(tokens, actions)
+
+    @torch.no_grad()
+    def start(self, tokens: Tensor, actions: Tensor) -> Tensor:
+        """`reset`, from tokens (B, C, K) and actions (B, C - 1), int64."""
+        blocks = torch.cat([tokens[:, :-1], actions[..., None]], dim=-1)
+        self.past = list(blocks.unbind(1))
+        self.tokens = tokens[:, -1]
+        self.cache = self.world_model.new_cache(len(tokens))
+        self.refresh()
+        self.frames = self.tokenizer.decode(self.tokens)
+        return self.frames
+
+    def refresh(self) -> None:
+        """Fill the cache again with the last `context` frames."""
+        self.past = self.past[len(self.past) + 1 - self.context :]
+        known = self.past if self.world_model.parallel else [*self.past, self.tokens]
+        self.cache.clear()
+        if known:
+            self.world_model(torch.cat(known, dim=1), self.cache)
+
+    @torch.no_grad()
+    def step(
+        self, actions: Tensor, predict_frame: bool = True
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Take actions (B,) int64.
+
+        Returns frames (B, 3, 64, 64) float in [0, 1], rewards (B,) float in {-1, 0, 1},
+        ends (B,) bool. Without predict_frame the frame stays (a rollout's last step).
+        """
+        wm = self.world_model
+        needed = (wm.tokens_per_frame if wm.parallel or predict_frame else 0) + 1
+        if self.cache.size + needed > wm.max_tokens:
+            self.refresh()
+        block = torch.cat([self.tokens, actions[:, None]], dim=1)
+        output = wm(block if wm.parallel else actions[:, None], self.cache)
+        rewards = self.sample(output.rewards[:, -1]).float() - 1
+        ends = self.sample(output.ends[:, -1]).bool()
+        if predict_frame:
+            self.past.append(block)
+            self.tokens = (
+                self.sample(output.observations)
+                if wm.parallel
+                else self.token_by_token(output)
+            )  # (B, K)
+            self.frames = self.tokenizer.decode(self.tokens)
+        return self.frames, rewards, ends
+
+    def token_by_token(self, output: WorldModelOutput) -> Tensor:
+        """Sample the next frame's tokens, each seeing those before it: (B, K)."""
+        tokens: list[Tensor] = []
+        for _ in range(self.world_model.tokens_per_frame):
+            tokens.append(self.sample(output.observations[:, -1]))
+            output = self.world_model(tokens[-1][:, None], self.cache)
+        return torch.stack(tokens, dim=1)
+
+
+def fill_left(x: Tensor, mask: Tensor) -> Tensor:
+    """Put each row's first real entry in its padding on the left.
+
+    x: (B, T, ...), mask: (B, T) bool, True where real, and real at the last step.
+    """
+    first = mask.int().argmax(dim=1, keepdim=True)  # (B, 1)
+    at = torch.arange(x.shape[1], device=x.device).maximum(first)  # (B, T)
+    return x[torch.arange(len(x), device=x.device)[:, None], at]
+
+
+def imagine(
+    agent: Agent,
+    batch: Batch,
+    horizon: int,
+    sample: Sampler = categorical,
+    slow_critic: ActorCritic | None = None,
+) -> Rollout:
+    """Let the policy act in its world model for `horizon` steps.
+
+    batch: (B, burn_in + 1) real steps, padded on the left; the dream starts at the last
+    frame, the LSTM's memory and the dream's context come from those before it. Logits
+    and values keep their graph; nothing else has one. slow_critic: whose values the
+    returns bootstrap from; the policy's own if None.
+    """
+    context = min(agent.config.world_model.dream_context, batch.mask.shape[1])
+    dream = DreamEnv(agent.tokenizer, agent.world_model, sample, context)
+    with torch.no_grad():
+        tokens = agent.tokenizer.encode(batch.frames).tokens  # (B, T, K)
+        seen = agent.tokenizer.decode(tokens[:, :-1])
+        memory = agent.actor_critic.burn_in(seen, batch.mask[:, :-1])
+        tokens = fill_left(tokens, batch.mask)[:, -context:]
+        frames = dream.start(tokens, batch.actions[:, -context:-1])
+    critic = Critic(slow_critic, seen, batch.mask[:, :-1]) if slow_critic else None
+    steps: list[tuple[Tensor, ...]] = []
+    for t in range(horizon):
+        logits, values, memory = agent.actor_critic(frames, memory)
+        actions = sample(logits.detach())
+        bootstrap = critic.values(frames) if critic else values.detach()
+        before = frames
+        frames, rewards, ends = dream.step(actions, predict_frame=t < horizon - 1)
+        steps.append((before, actions, logits, values, rewards, ends, bootstrap))
+    return Rollout(*(torch.stack(each, dim=1) for each in zip(*steps, strict=True)))
+
+
+class Critic:
+    """A slow critic that watches the same dream with its own memory."""
+
+    def __init__(self, network: ActorCritic, frames: Tensor, mask: Tensor) -> None:
+        self.network = network
+        self.memory = network.burn_in(frames, mask)
+
+    @torch.no_grad()
+    def values(self, frames: Tensor) -> Tensor:
+        """(B, 3, 64, 64) -> (B,)."""
+        _, values, self.memory = self.network(frames, self.memory)
+        return values

@@ -1,0 +1,42 @@
+"""The games: Atari in the paper's preprocessing, and Catch, a toy game."""
+
+import gymnasium as gym
+
+from iris_core.envs.atari import ATARI_100K, AtariEnv, list_games, make_atari
+from iris_core.envs.baselines import (
+    BestConstant,
+    best_constant_action,
+    constant_returns,
+    play_fixed,
+    random_returns,
+)
+from iris_core.envs.catch import CatchEnv
+from iris_core.envs.game import Game, action_meanings, as_game
+from iris_core.envs.vector import (
+    make_env,
+    make_vector,
+    vector_get_state,
+    vector_set_state,
+)
+
+__all__ = [
+    "ATARI_100K",
+    "AtariEnv",
+    "BestConstant",
+    "CatchEnv",
+    "Game",
+    "action_meanings",
+    "as_game",
+    "best_constant_action",
+    "constant_returns",
+    "list_games",
+    "make_atari",
+    "make_env",
+    "make_vector",
+    "play_fixed",
+    "random_returns",
+    "vector_get_state",
+    "vector_set_state",
+]
+
+gym.register(id="iris/Catch-v0", entry_point="iris_core.envs.catch:CatchEnv")

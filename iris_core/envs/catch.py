@@ -1,0 +1,116 @@
+"""Catch, a 64x64 toy game: seconds to learn what takes hours in Atari.
+
+A ball falls from a random column, straight or slightly slanted; a paddle at the
+bottom moves left, stays or moves right. One ball is one episode.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from iris_core.envs.game import FRAME_SHAPE, Game, State
+
+STEPS = 28  # of an episode
+BALL = 4  # pixels wide and high
+FALL = 2  # pixels a step
+MAX_DRIFT = 14  # pixels sideways over the whole fall
+PADDLE_WIDTH = 12
+PADDLE_TOP = 60
+PADDLE_SPEED = 4  # pixels a step: from wall to wall in half an episode
+
+BACKGROUND = (24, 28, 56)
+BALL_COLOUR = (255, 208, 64)
+PADDLE_COLOUR = (96, 224, 160)
+
+NOOP, LEFT, RIGHT = range(3)
+
+
+class CatchEnv(Game):
+    """Registered as `iris/Catch-v0`.
+
+    Observations are uint8 (64, 64, 3). The last of the 28 steps terminates with a
+    reward of 1 if the ball touches the paddle, else 0; all other rewards are 0.
+    Random play catches about a quarter, perfect play everything.
+    """
+
+    def __init__(self, render_mode: str | None = "rgb_array") -> None:
+        """`render_mode` is what `gym.make` may pass on; there is only this one."""
+        super().__init__(actions=3)
+        self.render_mode = render_mode
+        self._start_x = self._end_x = self._paddle_x = 0
+        self._time = STEPS  # no episode is running
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """A new ball. `options` are not used."""
+        super().reset(seed=seed)
+        rightmost = 64 - BALL
+        self._start_x = int(self.np_random.integers(rightmost + 1))
+        drift = int(self.np_random.integers(-MAX_DRIFT, MAX_DRIFT + 1))
+        self._end_x = min(max(self._start_x + drift, 0), rightmost)
+        places = (64 - PADDLE_WIDTH) // PADDLE_SPEED + 1
+        self._paddle_x = PADDLE_SPEED * int(self.np_random.integers(places))
+        self._time = 0
+        return self.render(), {}
+
+    def step(
+        self, action: int | np.integer
+    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Moves the paddle, then the ball."""
+        self._check_can_step(action, done=self._time == STEPS)
+        move = {NOOP: 0, LEFT: -PADDLE_SPEED, RIGHT: PADDLE_SPEED}[int(action)]
+        self._paddle_x = min(max(self._paddle_x + move, 0), 64 - PADDLE_WIDTH)
+        self._time += 1
+        terminated = self._time == STEPS
+        reward = float(terminated and self._touches())
+        return self.render(), reward, terminated, False, {}
+
+    def render(self) -> np.ndarray:
+        """The frame, uint8 (64, 64, 3)."""
+        if not self.render_frames:
+            return np.zeros(FRAME_SHAPE, np.uint8)
+        frame = np.full(FRAME_SHAPE, BACKGROUND, np.uint8)
+        x, y = self._ball_x(), FALL * self._time
+        frame[y : y + BALL, x : x + BALL] = BALL_COLOUR
+        frame[PADDLE_TOP:, self._paddle_x : self._paddle_x + PADDLE_WIDTH] = (
+            PADDLE_COLOUR
+        )
+        return frame
+
+    def get_action_meanings(self) -> list[str]:
+        """NOOP, LEFT, RIGHT."""
+        return ["NOOP", "LEFT", "RIGHT"]
+
+    def get_state(self) -> State:
+        """Four whole numbers and the generator; see `Game.get_state`."""
+        return {
+            "start_x": self._start_x,
+            "end_x": self._end_x,
+            "paddle_x": self._paddle_x,
+            "time": self._time,
+            "np_random": self.np_random.bit_generator.state,
+        }
+
+    def set_state(self, state: State) -> np.ndarray:
+        """Goes on from a state of `get_state`; returns the observation there."""
+        self._start_x = state["start_x"]
+        self._end_x = state["end_x"]
+        self._paddle_x = state["paddle_x"]
+        self._time = state["time"]
+        self.np_random.bit_generator.state = state["np_random"]
+        return self.render()
+
+    def fingerprint(self) -> bytes:
+        """Ball, paddle and time; see `Game.fingerprint`."""
+        return bytes((self._start_x, self._end_x, self._paddle_x, self._time))
+
+    def _ball_x(self) -> int:
+        """Left edge of the ball, on the line from `start_x` to `end_x`."""
+        return round(self._start_x + (self._end_x - self._start_x) * self._time / STEPS)
+
+    def _touches(self) -> bool:
+        x = self._ball_x()
+        return self._paddle_x - BALL < x < self._paddle_x + PADDLE_WIDTH

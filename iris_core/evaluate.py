@@ -1,0 +1,158 @@
+"""Playing the real game to find out how good an agent is.
+
+The rule of seeds (see `envs.baselines`): test episode i starts with reset(seed + i),
+whichever environment plays it, so agents and baselines meet the same starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from tqdm.auto import tqdm
+
+from iris_core.config.schema import EnvConfig
+from iris_core.device import autocast_for
+from iris_core.envs.game import action_meanings
+from iris_core.envs.vector import make_vector
+from iris_core.models.agent import Agent
+from iris_core.replay import Episode, EpisodeStats
+from iris_core.training.collect import one_step, to_frames
+
+
+@dataclass
+class Evaluation:
+    """Test episodes in the order of their seeds.
+
+    stats: length and unclipped return of each. kept: the first few with their frames.
+    """
+
+    stats: list[EpisodeStats]
+    kept: list[Episode] = field(default_factory=list)
+
+    @property
+    def returns(self) -> np.ndarray:
+        """float64 (episodes,)."""
+        return np.array([s.episode_return for s in self.stats])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 (episodes,), in agent steps."""
+        return np.array([s.length for s in self.stats])
+
+
+def standard_error(returns: np.ndarray) -> float:
+    """Of the mean; 0 for a single value."""
+    n = len(returns)
+    return float(returns.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+
+
+class TestPlay:
+    """Test episodes under way in a few environments."""
+
+    def __init__(self, envs: SyncVectorEnv, episodes: int, seed: int, keep: int) -> None:
+        self.envs = envs
+        self.seed = seed
+        self.keep = keep
+        self.playing = list(range(envs.num_envs))  # the episode each environment plays
+        self.next = envs.num_envs
+        self.episodes = episodes
+        self.stats: dict[int, EpisodeStats] = {}
+        self.steps: dict[int, list[Episode]] = {i: [] for i in range(keep)}
+        self.lengths = np.zeros(envs.num_envs, dtype=np.int64)
+        self.scores = np.zeros(envs.num_envs)
+        self.pixels, _ = envs.reset(seed=[seed + i for i in self.playing])
+
+    def step(self, actions: np.ndarray) -> np.ndarray:
+        """Take actions (N,); returns which environments began a new episode, (N,)."""
+        before = self.pixels.copy()
+        self.pixels, rewards, terminated, truncated, _ = self.envs.step(actions)
+        self.lengths += 1
+        self.scores += rewards
+        for i, episode in enumerate(self.playing):
+            if episode < self.keep:
+                self.steps[episode].append(
+                    one_step(
+                        before[i], actions[i], rewards[i], terminated[i], truncated[i]
+                    )
+                )
+        over = terminated | truncated
+        if over.any():
+            self.finish(over)
+        return over
+
+    def finish(self, over: np.ndarray) -> None:
+        """Note what ended and start the next episodes (beyond the last: not counted)."""
+        seeds: list[int | None] = [None] * len(over)
+        for i in np.flatnonzero(over):
+            length, score = int(self.lengths[i]), float(self.scores[i])
+            self.stats[self.playing[i]] = EpisodeStats(length, score)
+            self.lengths[i], self.scores[i] = 0, 0.0
+            self.playing[i], seeds[i] = self.next, self.seed + self.next
+            self.next += 1
+        options = {"reset_mask": over}
+        self.pixels, _ = self.envs.reset(seed=seeds, options=options)
+
+    @property
+    def done(self) -> bool:
+        return all(i in self.stats for i in range(self.episodes))
+
+    def result(self) -> Evaluation:
+        stats = [self.stats[i] for i in range(self.episodes)]
+        kept = [pieces[0].merge(*pieces[1:]) for pieces in self.steps.values()]
+        return Evaluation(stats, kept)
+
+
+@contextmanager
+def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
+    """Seeded random numbers inside; outside it is as if none had been drawn."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def evaluate(
+    agent: Agent,
+    env: EnvConfig | None = None,
+    episodes: int = 100,
+    num_envs: int = 8,
+    seed: int = 0,
+    temperature: float = 0.5,
+    epsilon: float = 0.0,
+    keep: int = 0,
+    each_step: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Play test episodes at the paper's test settings; the same seed, the same play.
+
+    env: the game; the agent's own if None. keep: how many episodes keep their frames.
+    each_step is called before every step, and may raise to stop.
+
+    Raises:
+        ConfigError: the game has other actions than the agent.
+    """
+    num_envs, keep = min(num_envs, episodes), min(keep, episodes)
+    envs = make_vector(env or agent.config.env, "test", num_envs, AutoresetMode.DISABLED)
+    agent.check_actions(action_meanings(envs.envs[0]))
+    play = TestPlay(envs, episodes, seed, keep)
+    memory = agent.new_state(num_envs)
+    with (
+        tqdm(total=episodes, desc="test", unit="episode", leave=False) as bar,
+        own_randomness(agent.device, seed),
+        autocast_for(agent.config, agent.device),
+    ):
+        while not play.done:
+            each_step()
+            frames = to_frames(play.pixels, agent.device)
+            actions, memory = agent.act(frames, memory, temperature, epsilon)
+            over = torch.from_numpy(play.step(actions.cpu().numpy())).to(agent.device)
+            hidden, cell = (m.masked_fill(over[:, None], 0) for m in memory)
+            memory = (hidden, cell)
+            bar.update(sum(i < episodes for i in play.stats) - bar.n)
+    envs.close()
+    return play.result()

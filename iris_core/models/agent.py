@@ -1,0 +1,161 @@
+"""The agent: tokenizer, world model and actor-critic, and the file that keeps them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from iris_core.config import config_from_dict, config_to_dict
+from iris_core.config.schema import Config, ConfigError
+from iris_core.models.actor_critic import ActorCritic, State
+from iris_core.models.tokenizer import Tokenizer
+from iris_core.models.world_model import WorldModel
+
+FORMAT = "iris_core agent 1"
+PARTS = ("tokenizer", "world_model", "actor_critic")
+
+Sampler = Callable[[Tensor], Tensor]  # logits (..., n) -> int64 (...)
+
+
+def categorical(logits: Tensor) -> Tensor:
+    """Sample from softmax(logits), without leaving the device: (..., n) -> (...)."""
+    cumulative = logits.float().softmax(dim=-1).cumsum(dim=-1)
+    u = torch.rand_like(cumulative[..., :1]) * cumulative[..., -1:]
+    return (cumulative <= u).sum(dim=-1).clamp(max=logits.shape[-1] - 1)
+
+
+def greedy(logits: Tensor) -> Tensor:
+    """The likeliest: (..., n) -> (...)."""
+    return logits.argmax(dim=-1)
+
+
+class Agent(nn.Module):
+    """The three networks, the configuration they were built from, and their game."""
+
+    def __init__(self, config: Config, actions: list[str]) -> None:
+        super().__init__()
+        self.config = config
+        self.actions = actions  # their names, in the environment's order
+        self.tokenizer = Tokenizer(config.tokenizer)
+        self.world_model = WorldModel(
+            config.world_model,
+            config.tokenizer.vocab_size,
+            len(actions),
+            self.tokenizer.tokens_per_frame,
+        )
+        self.actor_critic = ActorCritic(config.actor_critic, len(actions))
+
+    @classmethod
+    def from_config(
+        cls, config: Config, num_actions: int, actions: list[str] | None = None
+    ) -> Agent:
+        """A new agent with random weights; actions: the names of its actions."""
+        return cls(config, actions or [f"action {i}" for i in range(num_actions)])
+
+    @property
+    def num_actions(self) -> int:
+        return len(self.actions)
+
+    @property
+    def game(self) -> str:
+        return self.config.env.game
+
+    @property
+    def device(self) -> torch.device:
+        return self.actor_critic.actor_linear.weight.device
+
+    def new_state(self, batch_size: int) -> State:
+        """The policy's memory at the start of an episode."""
+        return self.actor_critic.new_state(batch_size)
+
+    @torch.no_grad()
+    def act(
+        self,
+        frames: Tensor,
+        state: State,
+        temperature: float = 1.0,
+        epsilon: float = 0.0,
+        sample: Sampler = categorical,
+    ) -> tuple[Tensor, State]:
+        """Choose actions in the real game, from reconstructions as in a dream.
+
+        frames: (B, 3, 64, 64) float in [0, 1]. Returns actions (B,) int64 and the state
+        afterwards. With chance epsilon an action is uniformly random.
+        """
+        seen = self.tokenizer.reconstruct(frames)
+        logits, _, state = self.actor_critic(seen, state)
+        actions = sample(logits / temperature)
+        if epsilon > 0:
+            anything = torch.randint_like(actions, self.num_actions)
+            dice = torch.rand(actions.shape, device=actions.device)
+            actions = torch.where(dice < epsilon, anything, actions)
+        return actions, state
+
+    def check_actions(self, actions: list[str]) -> None:
+        """Refuse an environment whose actions are not this agent's (ConfigError)."""
+        if len(actions) != self.num_actions:
+            raise ConfigError(
+                f"This agent learned {self.game} with {self.num_actions} actions "
+                f"({', '.join(self.actions)}); the environment has {len(actions)} "
+                f"({', '.join(actions)}). Use env.game={self.game}."
+            )
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, configuration and action names to one safetensors file.
+
+        The file appears whole or not at all; frozen LPIPS weights are not in it.
+        """
+        path = Path(path)
+        metadata = {
+            "format": FORMAT,
+            "config": json.dumps(config_to_dict(self.config)),
+            "actions": json.dumps(self.actions),
+        }
+        tensors = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
+        part = path.with_name(path.name + ".part")
+        save_file(tensors, part, metadata)
+        os.replace(part, path)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], device: torch.device | str = "cpu"
+    ) -> Agent:
+        """Read what `save` wrote; needs nothing else. ConfigError if it can't be."""
+        metadata, tensors = read_safetensors(Path(path))
+        if metadata.get("format") != FORMAT:
+            raise ConfigError(
+                f"{path} is no agent of this library (format "
+                f"{metadata.get('format', 'missing')!r}, expected {FORMAT!r}). Published "
+                "IRIS checkpoints are read with load_published."
+            )
+        agent = cls(
+            config_from_dict(json.loads(metadata["config"])),
+            json.loads(metadata["actions"]),
+        )
+        agent.load_state_dict(tensors)
+        return agent.to(device).eval()
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Metadata and tensors of a file, or a ConfigError that says what is wrong."""
+    if not path.is_file():
+        raise ConfigError(f"No agent at {path}. Train one with: iris train")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(
+            f"{path} is not a whole safetensors file: {error}. It may have been cut "
+            "short; use another copy."
+        ) from error

@@ -1,0 +1,23 @@
+"""k-means over distinct vectors, to start a codebook from the data."""
+
+import torch
+from scipy.cluster.vq import kmeans2
+from torch import Tensor
+
+
+def kmeans(x: Tensor, k: int, iterations: int = 15, limit: int = 20_000) -> Tensor:
+    """(N, d) float -> (k, d) centres, on x's device.
+
+    Equal rows count once, so that a rare object weighs as much as the background; a
+    random `limit` of the distinct rows is used. Random numbers come from torch's global
+    generator. Fewer than k distinct rows: the spare centres repeat rows with a little
+    noise, free to move later.
+    """
+    x = torch.unique((x * 128).round(), dim=0) / 128
+    x = x[torch.randperm(len(x), device=x.device)[:limit]]
+    if len(x) <= k:
+        spare = x[torch.randint(len(x), (k - len(x),), device=x.device)]
+        return torch.cat([x, spare + 0.01 * torch.randn_like(spare)])
+    seed = int(torch.randint(2**31, (1,)))
+    centres, _ = kmeans2(x.cpu().numpy(), k, iter=iterations, minit="++", seed=seed)
+    return torch.from_numpy(centres).to(x)

@@ -1,0 +1,202 @@
+"""The world model: a Transformer that predicts frame tokens, rewards and ends.
+
+Section 2.2 of the paper. A frame's K tokens and the action taken on it make a block of
+K + 1; a segment is a row of blocks. From what it has seen, the model predicts the next
+frame token everywhere, and at the action the reward's sign and the episode's end.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from iris_core.config.schema import WorldModelConfig
+from iris_core.models.losses import Losses
+from iris_core.models.transformer import (
+    KVCache,
+    Transformer,
+    block_causal_mask,
+    causal_mask,
+)
+from iris_core.replay import Batch
+
+IGNORE = -100  # the label of a position that is not trained on
+
+
+@dataclass
+class WorldModelOutput:
+    """Logits, in the order of the sequence.
+
+    observations: (B, n_obs, vocab_size), from the positions that predict a frame token.
+    rewards: (B, n_act, 3), classes sign(r) + 1, from the action positions.
+    ends: (B, n_act, 2), classes goes on, ends, from the action positions.
+    """
+
+    observations: Tensor
+    rewards: Tensor
+    ends: Tensor
+
+
+@dataclass
+class Labels:
+    """Targets of a batch, flat, IGNORE where nothing is to be learned (int64).
+
+    observations: (B * n,), rewards and ends: (B * T,).
+    """
+
+    observations: Tensor
+    rewards: Tensor
+    ends: Tensor
+
+
+@lru_cache(maxsize=1024)
+def places(
+    start: int, length: int, tokens_per_block: int, parallel: bool, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices (int64, from 0) into tokens start ... start + length - 1: the frame
+    tokens, the actions, and the positions that predict a frame token."""
+    at = torch.arange(start, start + length) % tokens_per_block
+    is_action = at == tokens_per_block - 1
+    # The action predicts the next frame's first token, so the last frame token has
+    # nothing left to predict. In parallel, token i predicts the next frame's token i.
+    silent = is_action if parallel else at == tokens_per_block - 2
+    frame, action, predicts = (
+        mask.nonzero().flatten().to(device) for mask in (~is_action, is_action, ~silent)
+    )
+    return frame, action, predicts
+
+
+def head(embed_dim: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(embed_dim, embed_dim), nn.ReLU(), nn.Linear(embed_dim, outputs)
+    )
+
+
+class WorldModel(nn.Module):
+    """GPT over blocks of K frame tokens and one action."""
+
+    def __init__(
+        self,
+        config: WorldModelConfig,
+        vocab_size: int,
+        num_actions: int,
+        tokens_per_frame: int,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens_per_frame = tokens_per_frame
+        self.tokens_per_block = tokens_per_frame + 1
+        self.max_tokens = self.tokens_per_block * config.max_blocks
+        block_causal = config.attention == "block_causal" or self.parallel
+        self.action_embedding = nn.Embedding(num_actions, config.embed_dim)
+        self.token_embedding = nn.Embedding(vocab_size, config.embed_dim)
+        self.pos_emb = nn.Embedding(self.max_tokens, config.embed_dim)
+        self.transformer = Transformer(
+            config.embed_dim,
+            config.num_layers,
+            config.num_heads,
+            config.dropout,
+            block_causal_mask(self.max_tokens, self.tokens_per_block)
+            if block_causal
+            else causal_mask(self.max_tokens),
+        )
+        self.head_observations = head(config.embed_dim, vocab_size)
+        self.head_rewards = head(config.embed_dim, 3)
+        self.head_ends = head(config.embed_dim, 2)
+        self.apply(init_weights)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether a frame's tokens are predicted together, from the frame before."""
+        return self.config.prediction == "parallel"
+
+    @property
+    def unlabelled(self) -> int:
+        """How many of a segment's predictions are of the frame behind it."""
+        return self.tokens_per_frame if self.parallel else 1
+
+    def new_cache(self, batch_size: int) -> KVCache:
+        return self.transformer.new_cache(batch_size)
+
+    def embed(self, tokens: Tensor, start: int, frame: Tensor, action: Tensor) -> Tensor:
+        """tokens (B, L) int64 -> (B, L, E): two tables, plus the position."""
+        length = tokens.shape[1]
+        table = self.pos_emb.weight[start : start + length]  # (L, E)
+        x = table.new_empty(*tokens.shape, table.shape[1])
+        x[:, frame] = self.token_embedding(tokens[:, frame])
+        x[:, action] = self.action_embedding(tokens[:, action])
+        return x + table
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
+        """tokens (B, L) int64, in order frame, action, frame, ... behind the cache's."""
+        start = cache.size if cache is not None else 0
+        frame, action, predicts = places(
+            start, tokens.shape[1], self.tokens_per_block, self.parallel, tokens.device
+        )
+        x = self.transformer(self.embed(tokens, start, frame, action), cache)
+        return WorldModelOutput(
+            self.head_observations(x[:, predicts]),
+            self.head_rewards(x[:, action]),
+            self.head_ends(x[:, action]),
+        )
+
+    # Learning
+
+    def sequence(self, frame_tokens: Tensor, actions: Tensor) -> Tensor:
+        """(B, T, K) and (B, T) -> (B, T * (K + 1)): each frame, then its action."""
+        blocks = torch.cat([frame_tokens, actions[..., None]], dim=-1)
+        return rearrange(blocks, "b t k -> b (t k)")
+
+    def labels(self, frame_tokens: Tensor, batch: Batch) -> Labels:
+        """Targets for a segment: frame_tokens (B, T, K) int64."""
+        pad = ~batch.mask
+        observations = frame_tokens.masked_fill(pad[..., None], IGNORE)
+        if self.parallel:
+            observations = rearrange(observations[:, 1:], "b t k -> b (t k)")
+        else:
+            observations = rearrange(observations, "b t k -> b (t k)")[:, 1:]
+        rewards = (batch.rewards.sign() + 1).long().masked_fill(pad, IGNORE)
+        ends = batch.ends.long().masked_fill(pad, IGNORE)
+        return Labels(observations.flatten(), rewards.flatten(), ends.flatten())
+
+    def predictions(self, output: WorldModelOutput) -> Tensor:
+        """The logits that have a label in `labels`, flat: (B * n, vocab_size)."""
+        return output.observations[:, : -self.unlabelled].flatten(0, 1)
+
+    def loss(self, frame_tokens: Tensor, batch: Batch) -> Losses:
+        """Three cross-entropies, summed: frame_tokens (B, T, K) int64."""
+        output = self(self.sequence(frame_tokens, batch.actions))
+        labels = self.labels(frame_tokens, batch)
+        logits = self.predictions(output)
+        terms = {
+            "observations": cross_entropy(logits, labels.observations),
+            "rewards": cross_entropy(output.rewards.flatten(0, 1), labels.rewards),
+            "ends": cross_entropy(output.ends.flatten(0, 1), labels.ends),
+        }
+        return Losses(terms)
+
+    def optimizer_groups(self, weight_decay: float) -> list[dict]:
+        """AdamW groups: weights of linear layers decay; nothing else does."""
+        linear = {
+            id(m.weight) for m in self.modules() if isinstance(m, nn.Linear)
+        }
+        decay = [p for p in self.parameters() if id(p) in linear]
+        rest = [p for p in self.parameters() if id(p) not in linear]
+        return [
+            {"params": decay, "weight_decay": weight_decay},
+            {"params": rest, "weight_decay": 0.0},
+        ]
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits.float(), labels, ignore_index=IGNORE)
+
+
+def init_weights(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,221 @@
+"""Agents published with the paper, read into this library's agents.
+
+A published file (`last.pt` of a run, or `pretrained_models/<Game>.pt`) is a flat state
+dict. It holds more than an agent learns: LPIPS (which `LPIPS.from_published` reads) and
+buffers that are rebuilt. Sizes are read off the tensors' shapes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from iris_core.config.schema import Config, ConfigError
+from iris_core.models.agent import Agent
+from iris_core.models.nets import FRAME_SIZE
+from iris_core.models.perceptual import read_tensors
+
+REPOSITORY = "eloialonso/iris"  # on the Hugging Face Hub
+GAME = re.compile(r"[A-Z][A-Za-z]+")  # as published files are named
+
+# What the published names start with, and ours; other names are the same.
+PREFIXES = {
+    "world_model.embedder.embedding_tables.0.": "world_model.action_embedding.",
+    "world_model.embedder.embedding_tables.1.": "world_model.token_embedding.",
+    "world_model.head_observations.head_module.": "world_model.head_observations.",
+    "world_model.head_rewards.head_module.": "world_model.head_rewards.",
+    "world_model.head_ends.head_module.": "world_model.head_ends.",
+    "actor_critic.conv1.": "actor_critic.convs.0.",
+    "actor_critic.conv2.": "actor_critic.convs.1.",
+    "actor_critic.conv3.": "actor_critic.convs.2.",
+    "actor_critic.conv4.": "actor_critic.convs.3.",
+}
+FUSED = ("query", "key", "value")  # one matrix here, in this order
+NOT_LEARNED = re.compile(
+    r"tokenizer\.lpips\..*"
+    r"|world_model\.transformer\.blocks\.\d+\.attn\.mask"
+    r"|world_model\.head_\w+\.indices"
+)
+
+
+def load_published(path_or_game: str | Path, *, config: Config | None = None) -> Agent:
+    """The agent of a published checkpoint, in evaluation mode, on the CPU.
+
+    path_or_game: a file, or one of the 26 games (e.g. "Breakout"), which is downloaded
+    from the Hugging Face Hub and kept. config: the settings to use; by default the
+    paper's, with the sizes found in the file and 4 attention heads, which it hides.
+    ConfigError if the file cannot be had, or does not hold what the agent needs.
+    """
+    path = find(path_or_game)
+    tensors = read_tensors(path)
+    if config is None:
+        config = read_config(tensors)
+        if GAME.fullmatch(path.stem):
+            config.env.game = path.stem
+        if any(name.startswith("tokenizer.lpips.") for name in tensors):
+            config.tokenizer.loss.lpips_weights = str(path.absolute())
+    num_actions = _shape(tensors, "world_model.embedder.embedding_tables.0.weight")[0]
+    agent = Agent.from_config(config, num_actions)
+    learned = {k: v for k, v in tensors.items() if not NOT_LEARNED.fullmatch(k)}
+    _compare(learned, to_published(agent.state_dict()), path)
+    agent.load_state_dict(from_published(learned))
+    return agent.eval()
+
+
+def find(path_or_game: str | Path) -> Path:
+    """A local file as it is; a game's name is downloaded, or found in the cache."""
+    path = Path(path_or_game)
+    if path.is_file():
+        return path
+    if not GAME.fullmatch(str(path_or_game)):
+        raise ConfigError(
+            f"no checkpoint at {path_or_game}: check the path, or give the name of a"
+            " game as ALE spells it, e.g. Breakout"
+        )
+    return _download(str(path_or_game))
+
+
+def read_config(tensors: Mapping[str, Tensor]) -> Config:
+    """The paper's configuration with the sizes of a published state dict.
+
+    ConfigError if a tensor that tells a size is missing.
+    """
+    config = Config()
+    tokenizer, world_model = config.tokenizer, config.world_model
+    codes = _shape(tensors, "tokenizer.embedding.weight")
+    tokenizer.vocab_size, tokenizer.embed_dim = codes
+    tokenizer.z_channels = _shape(tensors, "tokenizer.pre_quant_conv.weight")[1]
+    tokenizer.channels = _shape(tensors, "tokenizer.encoder.conv_in.weight")[0]
+    down = r"tokenizer\.encoder\.down\.{}"
+    tokenizer.levels = len(_indices(tensors, down.format(r"(\d+)\.")))
+    tokenizer.num_res_blocks = len(_indices(tensors, down.format(r"0\.block\.(\d+)\.")))
+    attention = _indices(tensors, down.format(r"(\d+)\.attn\."))
+    tokenizer.attention_resolutions = sorted(FRAME_SIZE >> i for i in attention)
+
+    tokens_per_block = (FRAME_SIZE >> (tokenizer.levels - 1)) ** 2 + 1
+    positions, world_model.embed_dim = _shape(tensors, "world_model.pos_emb.weight")
+    world_model.max_blocks = positions // tokens_per_block
+    blocks = _indices(tensors, r"world_model\.transformer\.blocks\.(\d+)\.")
+    world_model.num_layers = len(blocks)
+    mask = tensors.get("world_model.transformer.blocks.0.attn.mask")
+    if mask is not None and bool(mask[0, 1]):  # token 0 sees the one after it
+        world_model.attention = "block_causal"
+
+    config.actor_critic.channels = [
+        _shape(tensors, f"actor_critic.conv{i}.weight")[0] for i in (1, 2, 3, 4)
+    ]
+    config.actor_critic.lstm_dim = _shape(tensors, "actor_critic.lstm.weight_hh")[1]
+    return config
+
+
+def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published names and tensors -> ours, for `Agent.load_state_dict`."""
+    state: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        layer = re.fullmatch(rf"(.*\.attn\.){FUSED[0]}\.(weight|bias)", name)
+        if layer:
+            parts = [tensors[f"{layer[1]}{part}.{layer[2]}"] for part in FUSED]
+            state[f"{layer[1]}qkv.{layer[2]}"] = torch.cat(parts)  # (3 E, E) or (3 E,)
+        elif not re.fullmatch(r".*\.attn\.(key|value)\.(weight|bias)", name):
+            state[_renamed(name, PREFIXES)] = tensor
+    return state
+
+
+def to_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our names and tensors -> published ones: the inverse of `from_published`."""
+    back = {ours: published for published, ours in PREFIXES.items()}
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        layer = re.fullmatch(r"(.*\.attn\.)qkv\.(weight|bias)", name)
+        if layer:
+            for part, piece in zip(FUSED, tensor.chunk(3), strict=True):
+                tensors[f"{layer[1]}{part}.{layer[2]}"] = piece
+        else:
+            tensors[_renamed(name, back)] = tensor
+    return tensors
+
+
+def _renamed(name: str, prefixes: Mapping[str, str]) -> str:
+    for old, new in prefixes.items():
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> torch.Size:
+    if name not in tensors:
+        raise ConfigError(
+            f"no tensor {name} among {len(tensors)}: this is not a published IRIS"
+            " checkpoint (last.pt of a run, or a pretrained model)"
+        )
+    return tensors[name].shape
+
+
+def _indices(tensors: Mapping[str, Tensor], pattern: str) -> set[int]:
+    """The different numbers that a pattern's group finds in the names."""
+    matches = (re.match(pattern, name) for name in tensors)
+    return {int(match[1]) for match in matches if match}
+
+
+def _compare(
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], at: Path
+) -> None:
+    """ConfigError that names what is missing, unexpected or of another shape."""
+    shapes = [
+        f"{name} is {_text(found[name].shape)}, not {_text(wanted[name].shape)}"
+        for name in wanted
+        if name in found and found[name].shape != wanted[name].shape
+    ]
+    problems = [
+        _listed("missing", [name for name in wanted if name not in found]),
+        _listed("unexpected", [name for name in found if name not in wanted]),
+        _listed("of another shape", shapes),
+    ]
+    if any(problems):
+        raise ConfigError(
+            f"{at} does not fit the agent: {'; '.join(p for p in problems if p)}."
+            " If you gave a config, use one with the checkpoint's sizes, or none"
+        )
+
+
+def _listed(what: str, names: list[str], most: int = 4) -> str:
+    more = ", ..." if len(names) > most else ""
+    return f"{len(names)} {what} ({', '.join(names[:most])}{more})" if names else ""
+
+
+def _text(shape: Iterable[int]) -> str:
+    return "x".join(str(n) for n in shape)
+
+
+def _download(game: str) -> Path:
+    try:
+        import huggingface_hub as hub
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise ConfigError(
+            "published agents are downloaded with huggingface_hub:"
+            " pip install 'iris_core[published]', or give the path of a file"
+        ) from error
+    filename = f"pretrained_models/{game}.pt"
+    try:
+        return Path(hub.hf_hub_download(repo_id=REPOSITORY, filename=filename))
+    except EntryNotFoundError as error:
+        if not isinstance(error, LocalEntryNotFoundError):
+            raise ConfigError(
+                f"no published agent for {game!r}: the paper's are the 26 games of"
+                " Atari 100k, spelled as in ALE, e.g. Breakout or MsPacman"
+            ) from error
+        raise ConfigError(_unreachable(filename, error)) from error
+    except Exception as error:  # the client lets many kinds through
+        raise ConfigError(_unreachable(filename, error)) from error
+
+
+def _unreachable(filename: str, error: Exception) -> str:
+    return (
+        f"{filename} of {REPOSITORY} cannot be downloaded ({type(error).__name__}) and"
+        " is not in the cache: connect to the network, or give the path of a file"
+    )

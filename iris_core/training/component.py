@@ -1,0 +1,87 @@
+"""One of the three networks with its optimizer: a single update, done safely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from iris_core.config.schema import UpdatesConfig
+from iris_core.models.losses import Losses
+
+
+class DivergedError(RuntimeError):
+    """A loss or a gradient is not a finite number: training must stop."""
+
+
+class Component:
+    """A module, how it is optimised, and where its losses come from.
+
+    `draw_loss` samples a batch and computes the losses; it runs under autocast.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module,
+        optimizer: Optimizer,
+        config: UpdatesConfig,
+        draw_loss: Callable[[], Losses],
+    ) -> None:
+        self.name = name
+        self.module = module
+        self.optimizer = optimizer
+        self.config = config
+        self.draw_loss = draw_loss
+        self.updates = 0  # so far, in the whole run
+
+    def updates_in(self, epoch: int) -> int:
+        """How many updates the schedule gives it in an epoch (counted from 1)."""
+        config = self.config
+        if epoch <= config.start_after_epoch or self.frozen(epoch):
+            return 0
+        first = epoch == config.start_after_epoch + 1
+        return max(config.steps_per_epoch, config.first_epoch_steps * first)
+
+    def frozen(self, epoch: int) -> bool:
+        return 0 < self.config.stop_after_epoch < epoch
+
+    def update(self, autocast: torch.autocast) -> dict[str, Tensor]:
+        """One step of the optimizer; returns detached losses and figures.
+
+        DivergedError, with the weights as they were before, if the loss or the
+        gradient is not finite.
+        """
+        self.module.train()
+        with autocast:
+            losses = self.draw_loss()
+        total = losses.total
+        self.check(total, "loss", losses)
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
+        self.check(norm, "gradient", losses)
+        self.warm_up()
+        self.optimizer.step()
+        self.updates += 1
+        self.module.eval()
+        return {**losses.detached(), "grad_norm": norm}
+
+    def warm_up(self) -> None:
+        """The step size grows linearly over the first `warmup_steps` updates."""
+        share = min(1.0, (self.updates + 1) / max(1, self.config.warmup_steps))
+        for group in self.optimizer.param_groups:
+            group["lr"] = share * self.config.learning_rate
+
+    def check(self, value: Tensor, what: str, losses: Losses) -> None:
+        if math.isfinite(value.item()):
+            return
+        self.module.eval()
+        terms = ", ".join(f"{k} {v.item():.4g}" for k, v in losses.terms.items())
+        raise DivergedError(
+            f"The {what} of the {self.name} became {value.item()} in its update "
+            f"{self.updates + 1} ({terms})"
+        )

@@ -1,0 +1,162 @@
+"""Where a run's numbers go: a CSV file, TensorBoard, and W&B when asked."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from iris_core.config import Config, ConfigError
+from iris_core.training.runs import Run, write_atomic
+
+
+class Logger(Protocol):
+    """Anything that takes an epoch's numbers."""
+
+    def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record the numbers of one epoch."""
+
+    def close(self) -> None:
+        """Write what is still held back."""
+
+
+class CsvLogger:
+    """One row an epoch, one column a metric; what an epoch did not measure is empty.
+
+    The file is rewritten whole when a new column appears and appended to otherwise, so
+    that it is complete after every epoch.
+
+    Args:
+        path: the CSV file; rows of a run that is resumed are kept.
+        resume_epoch: the last epoch to keep: later ones will be done again.
+    """
+
+    def __init__(self, path: Path, resume_epoch: int | None = None) -> None:
+        self.path = path
+        self.columns = ["epoch"]
+        self.rows: list[dict[str, str]] = []
+        if resume_epoch is not None and path.exists():
+            self.rows = [row for row in read(path) if int(row["epoch"]) <= resume_epoch]
+            for row in self.rows:
+                self.add_columns(row)
+        self.rewrite()
+
+    def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record the numbers of one epoch."""
+        row = {"epoch": str(epoch)} | {k: repr(float(v)) for k, v in metrics.items()}
+        self.rows.append(row)
+        if self.add_columns(row):
+            self.rewrite()
+            return
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            self.writer(file).writerow(row)
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+    def add_columns(self, row: Mapping[str, str]) -> bool:
+        """Add the columns that a row brings; whether there was one."""
+        new = [name for name in row if name not in self.columns]
+        self.columns += new
+        return bool(new)
+
+    def writer(self, file: TextIO) -> csv.DictWriter[str]:
+        """Writes rows under the columns known so far."""
+        return csv.DictWriter(file, self.columns, restval="", lineterminator="\n")
+
+    def rewrite(self) -> None:
+        """Write every row under all the columns."""
+        text = io.StringIO(newline="")
+        writer = self.writer(text)
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomic(self.path, text.getvalue())
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a metrics file, without empty cells or a row that a crash cut off."""
+    whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+    rows = csv.DictReader(io.StringIO(whole))
+    return [{name: cell for name, cell in row.items() if cell} for row in rows]
+
+
+class TensorBoardLogger:
+    """The same numbers for `tensorboard --logdir outputs`.
+
+    Args:
+        folder: where the event files go.
+        resume_epoch: what an earlier attempt wrote after it is hidden by TensorBoard.
+    """
+
+    def __init__(self, folder: Path, resume_epoch: int | None = None) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # late: it takes a second
+
+        purge = None if resume_epoch is None else resume_epoch + 1
+        self.writer = SummaryWriter(str(folder), purge_step=purge)
+
+    def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record the numbers of one epoch."""
+        for name, value in metrics.items():
+            self.writer.add_scalar(name, value, epoch)
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Write what is still held back."""
+        self.writer.close()
+
+
+class WandbLogger:
+    """The same numbers for Weights & Biases.
+
+    Raises:
+        ConfigError: wandb is not installed.
+    """
+
+    def __init__(self, config: Config, run: Run, resume_epoch: int | None = None):
+        try:
+            import wandb  # late: optional, and it is imported only when asked for
+        except ImportError as error:
+            raise ConfigError(
+                f"wandb.mode={config.wandb.mode} needs the wandb package:"
+                " pip install wandb, or set wandb.mode=disabled."
+            ) from error
+        folder_name = f"{run.path.parent.name}-{run.path.name}"
+        self.wandb_run = wandb.init(
+            project=config.wandb.project,
+            name=config.wandb.name or folder_name,
+            id=folder_name,  # the same after a resume, so that the curves continue
+            mode=config.wandb.mode,
+            dir=str(run.path),
+            config=asdict(config),
+            resume="allow" if resume_epoch is not None else None,
+        )
+
+    def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record the numbers of one epoch."""
+        self.wandb_run.log({"epoch": epoch, **metrics}, step=epoch)
+
+    def close(self) -> None:
+        """Write what is still held back."""
+        self.wandb_run.finish()
+
+
+def make_loggers(
+    config: Config, run: Run, resume_epoch: int | None = None
+) -> list[Logger]:
+    """The loggers that a config asks for.
+
+    Args:
+        resume_epoch: the last epoch whose numbers stand, when a run is resumed.
+
+    Raises:
+        ConfigError: W&B is asked for and not installed.
+    """
+    loggers: list[Logger] = []
+    if config.wandb.mode != "disabled":  # first, for it may refuse
+        loggers.append(WandbLogger(config, run, resume_epoch))
+    loggers.append(CsvLogger(run.metrics, resume_epoch))
+    loggers.append(TensorBoardLogger(run.tensorboard, resume_epoch))
+    return loggers

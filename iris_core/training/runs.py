@@ -1,0 +1,233 @@
+"""The run folder: one place for all that a training run leaves behind.
+
+outputs/YYYY-MM-DD/hh-mm-ss/
+    config.yaml        every setting
+    versions.json      what made it: commit, Python, libraries, device
+    metrics.csv        a row an epoch
+    tensorboard/       the same numbers for TensorBoard
+    checkpoints/       agent, optimizers, random states, epoch
+    replay/            the collected experience
+    media/             episodes/{train,test,imagination}/ and reconstructions/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from iris_core.config import Config, ConfigError, config_from_yaml, config_to_yaml
+
+FOLDERS = (
+    "checkpoints",
+    "replay",
+    "tensorboard",
+    "media/episodes/train",
+    "media/episodes/test",
+    "media/episodes/imagination",
+    "media/reconstructions",
+)
+LIBRARIES = ("torch", "numpy", "gymnasium", "ale-py")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and the config that it was made with."""
+
+    path: Path
+    config: Config
+
+    @classmethod
+    def create(cls, config: Config) -> Run:
+        """Make a new folder under `config.outputs`, with its config and versions.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        path = Path(config.outputs)
+        try:
+            path = new_folder(path)
+            for name in FOLDERS:
+                (path / name).mkdir(parents=True)
+            write_atomic(path / "config.yaml", config_to_yaml(config))
+            versions = json.dumps(find_versions(config.device), indent=2)
+            write_atomic(path / "versions.json", versions + "\n")
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write the run folder {path}: {error.strerror}."
+                " Choose another with outputs=FOLDER."
+            ) from error
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open an existing run folder, to resume or evaluate it.
+
+        Raises:
+            ConfigError: missing, not a run folder, unreadable, or not writable.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise ConfigError(f"no such run folder: {path}.{recent(path)}")
+        if not (path / "config.yaml").is_file():
+            raise ConfigError(
+                f"{path} is not a run folder: it has no config.yaml.{recent(path)}"
+            )
+        config = config_from_yaml(path / "config.yaml")
+        try:
+            for name in FOLDERS:  # a folder copied by hand may lack the empty ones
+                (path / name).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path).close()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write to the run folder {path}: {error.strerror}."
+            ) from error
+        return cls(path, config)
+
+    def discard(self) -> None:
+        """Remove the folder of a run that could not begin."""
+        shutil.rmtree(self.path)
+        with contextlib.suppress(OSError):  # the parents go too, unless others use them
+            self.path.parent.rmdir()
+            self.path.parent.parent.rmdir()
+
+    @property
+    def checkpoints(self) -> Path:
+        """Agent, optimizers, random states and epoch."""
+        return self.path / "checkpoints"
+
+    @property
+    def agent(self) -> Path:
+        """The agent that the run ends with."""
+        return self.checkpoints / "agent.safetensors"
+
+    @property
+    def replay(self) -> Path:
+        """The collected experience."""
+        return self.path / "replay"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def metrics(self) -> Path:
+        """The numbers of every epoch, as CSV."""
+        return self.path / "metrics.csv"
+
+    @property
+    def reconstructions(self) -> Path:
+        """Pictures of frames beside their reconstructions."""
+        return self.path / "media" / "reconstructions"
+
+    def episodes(self, kind: str) -> Path:
+        """Recorded episodes of a kind: train, test or imagination."""
+        return self.path / "media" / "episodes" / kind
+
+
+def new_folder(outputs: Path) -> Path:
+    """Make `outputs/YYYY-MM-DD/hh-mm-ss`; with -2, -3 ... if that second is taken."""
+    now = datetime.now()
+    day = outputs / f"{now:%Y-%m-%d}"
+    day.mkdir(parents=True, exist_ok=True)
+    attempt = 1
+    while True:
+        suffix = "" if attempt == 1 else f"-{attempt}"
+        path = day / f"{now:%H-%M-%S}{suffix}"
+        try:
+            path.mkdir()  # fails if it exists, so two runs never share a folder
+        except FileExistsError:
+            attempt += 1
+        else:
+            return path
+
+
+def latest_run(outputs: str | Path = "outputs") -> Path | None:
+    """The run folder made last under `outputs`; None if there is none."""
+    folders = [found.parent for found in Path(outputs).glob("*/*/config.yaml")]
+    return max(folders, key=start_order, default=None)
+
+
+def start_order(path: Path) -> tuple[str, list[int]]:
+    """Sorts run folders by start: the day, then hh-mm-ss and its suffix as numbers."""
+    parts = path.name.split("-")
+    return path.parent.name, [int(part) if part.isdigit() else -1 for part in parts]
+
+
+def recent(path: Path) -> str:
+    """A hint at the last run around `path`, as the end of a message."""
+    for outputs in (path, path.parent, path.parent.parent, Path("outputs")):
+        found = latest_run(outputs)
+        if found is not None:
+            return f" The last run is {found}."
+    return ""
+
+
+def write_atomic(path: str | Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: a crash never leaves half of one.
+
+    The bytes go to a neighbour, reach the disk, and take the name in one step.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def find_versions(device: str) -> dict[str, Any]:
+    """What a run was made with: commit, Python, libraries, platform, device."""
+    return {
+        "commit": git("rev-parse", "HEAD") or None,
+        "uncommitted_changes": bool(git("status", "--porcelain")),
+        "python": platform.python_version(),
+        **{name: library_version(name) for name in LIBRARIES},
+        "platform": platform.platform(),
+        "device": device_name(device),
+    }
+
+
+def git(*arguments: str) -> str:
+    """Git's answer about this source tree; empty without git or a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def library_version(name: str) -> str | None:
+    """The installed version of a library; None if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def device_name(device: str) -> str:
+    """The machine behind a `device` setting: `cuda: NVIDIA A100`, `cpu: x86_64` ..."""
+    import torch  # late: reading a run folder does not need it
+
+    from iris_core.device import resolve_device
+
+    found = resolve_device(device)
+    if found.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(found)}"
+    return f"{found.type}: {platform.processor() or platform.machine()}"

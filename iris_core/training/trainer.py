@@ -1,0 +1,294 @@
+"""The epoch loop: play a little, train each component, test, save (algorithm 1).
+
+An epoch is a list of stretches: collect, tokenizer, world_model, actor_critic. The
+trainer knows which stretch and which step of it comes next, and a checkpoint holds
+that too, so a run may stop anywhere and go on as if it never had.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from iris_core.config.schema import Config
+from iris_core.device import autocast_for, resolve_device
+from iris_core.dream import imagine
+from iris_core.envs.game import action_meanings
+from iris_core.envs.vector import make_vector
+from iris_core.models.actor_critic import follow, slow_copy
+from iris_core.models.agent import Agent
+from iris_core.models.losses import Losses
+from iris_core.replay import EpisodeStats, Replay
+from iris_core.training import checkpoint
+from iris_core.training.collect import Collector
+from iris_core.training.component import Component, DivergedError
+from iris_core.training.loggers import make_loggers
+from iris_core.training.meter import Meter
+from iris_core.training.report import Reporter, Result
+from iris_core.training.runs import Run
+
+REVIVE_EVERY = 50  # tokenizer updates between two looks for dead codes
+START_FRAMES = 2048  # frames that the tokenizer starts from
+
+
+@dataclass
+class Progress:
+    """Where a run is: what has been done, and what comes next."""
+
+    epoch: int = 1  # under way, from 1
+    stretch: int = 0  # of the epoch's plan
+    step: int = 0  # of the stretch
+    env_steps: int = 0  # in the training environments, all epochs
+    seconds: float = 0.0  # of training, tests left out
+    best_return: float = -float("inf")
+
+
+class Interrupted(Exception):
+    """Somebody pressed Ctrl-C; raised between two steps."""
+
+
+class Trainer:
+    """Trains an agent from a configuration into a run folder.
+
+    Raises:
+        ConfigError: a device, game or checkpoint that can't be used.
+    """
+
+    def __init__(self, config: Config, run: Run) -> None:
+        self.config = config
+        self.run_folder = run
+        self.device = resolve_device(config.device)
+        if config.threads > 0:
+            torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.rng = random.Random(config.seed)
+        self.autocast = autocast_for(config, self.device)
+        envs = make_vector(config.env, "train", config.env.num_envs)
+        actions = action_meanings(envs.envs[0])
+        self.agent = Agent.from_config(config, len(actions), actions)
+        checkpoint.start_parts(self.agent, config.init)
+        self.agent.to(self.device).eval()
+        self.slow_critic = slow_copy(self.agent.actor_critic)
+        self.replay = Replay()
+        self.collector = Collector(envs, self.replay, config.seed)
+        self.components = self.make_components()
+        self.progress = Progress()
+        self.meter = Meter()
+        self.stopping = False
+
+    @classmethod
+    def resume(cls, run: Run) -> Trainer:
+        """Go on from the last checkpoint of a run, exactly."""
+        trainer = cls(run.config, run)
+        checkpoint.load(trainer, run)
+        return trainer
+
+    def make_components(self) -> list[Component]:
+        """The three networks, in the order in which an epoch trains them."""
+        agent, config = self.agent, self.config
+        lr, fused = 1e-4, self.device.type != "mps"  # Component sets the real lr
+        wm_groups = agent.world_model.optimizer_groups(
+            config.world_model.updates.weight_decay
+        )
+        tokenizer = torch.optim.Adam(agent.tokenizer.parameters(), lr, fused=fused)
+        world_model = torch.optim.AdamW(wm_groups, lr, fused=fused)
+        actor = torch.optim.Adam(agent.actor_critic.parameters(), lr, fused=fused)
+        return [
+            Component(
+                "tokenizer",
+                agent.tokenizer,
+                tokenizer,
+                config.tokenizer.updates,
+                self.tokenizer_loss,
+            ),
+            Component(
+                "world_model",
+                agent.world_model,
+                world_model,
+                config.world_model.updates,
+                self.world_model_loss,
+            ),
+            Component(
+                "actor_critic",
+                agent.actor_critic,
+                actor,
+                config.actor_critic.updates,
+                self.actor_critic_loss,
+            ),
+        ]
+
+    # A batch of each component's own kind, and its loss
+
+    def tokenizer_loss(self) -> Losses:
+        size = self.config.tokenizer.updates.batch_size
+        frames = self.replay.sample_frames(size, self.rng, self.device)
+        return self.agent.tokenizer.loss(frames)
+
+    def world_model_loss(self) -> Losses:
+        config = self.config.world_model
+        batch = self.replay.sample(
+            config.updates.batch_size, config.max_blocks, self.rng, from_start=True
+        ).to(self.device)
+        with torch.no_grad():
+            tokens = self.agent.tokenizer.encode(batch.frames).tokens
+        return self.agent.world_model.loss(tokens, batch)
+
+    def actor_critic_loss(self) -> Losses:
+        config = self.config.actor_critic
+        batch = self.replay.sample(
+            config.updates.batch_size, config.burn_in + 1, self.rng, from_start=False
+        ).to(self.device)
+        slow = self.slow_critic if config.target_decay > 0 else None
+        rollout = imagine(self.agent, batch, config.horizon, slow_critic=slow)
+        return self.agent.actor_critic.loss(rollout)
+
+    # The steps of each stretch
+
+    def plan(self, epoch: int) -> list[tuple[str, int, Callable[[], dict[str, Any]]]]:
+        """The stretches of an epoch: name, number of steps, what a step is."""
+        collection, n = self.config.collection, self.config.env.num_envs
+        stretches: list[tuple[str, int, Callable[[], dict[str, Any]]]] = []
+        if epoch == 1 and collection.warm_start_steps > 0:
+            steps = -(-collection.warm_start_steps // n)
+            stretches.append(("warm_start", steps, self.warm_step))
+        if epoch <= collection.epochs:
+            steps = -(-collection.steps_per_epoch // n)
+            stretches.append(("collect", steps, self.collect_step))
+        for component in self.components:
+            update = self.updater(component)
+            stretches.append((component.name, component.updates_in(epoch), update))
+        return stretches
+
+    def warm_step(self) -> dict[str, Any]:
+        return self.collected(self.collector.warm_step(self.config.collection))
+
+    def collect_step(self) -> dict[str, Any]:
+        if self.progress.step == 0:
+            self.collector.begin(self.agent)
+        with self.autocast:
+            over = self.collector.policy_step(self.agent, self.config.collection)
+        return self.collected(over)
+
+    def collected(self, over: list[EpisodeStats]) -> dict[str, Any]:
+        self.progress.env_steps += self.config.env.num_envs
+        if not over:
+            return {}
+        return {
+            "return": float(np.mean([s.episode_return for s in over])),
+            "length": float(np.mean([s.length for s in over])),
+        }
+
+    def updater(self, component: Component) -> Callable[[], dict[str, Any]]:
+        def update() -> dict[str, Tensor]:
+            if component.name == "tokenizer":
+                self.tend_codebook(component.updates)
+            figures = component.update(self.autocast)
+            if component.name == "actor_critic":
+                decay = self.config.actor_critic.target_decay
+                follow(self.slow_critic, self.agent.actor_critic, decay)
+            return figures
+
+        return update
+
+    def tend_codebook(self, updates: int) -> None:
+        """Start the codebook from data, and later give dead codes another chance."""
+        config, tokenizer = self.config.tokenizer, self.agent.tokenizer
+        if updates == 0:
+            frames = self.some_frames()
+            background = frames.median(dim=0).values
+            tokenizer.start_from(frames, background)
+            self.agent.actor_critic.see_background(background)
+            self.slow_critic = slow_copy(self.agent.actor_critic)
+        elif config.revive_dead_codes and updates % REVIVE_EVERY == 0:
+            tokenizer.revive(self.some_frames())
+
+    def some_frames(self) -> Tensor:
+        return self.replay.sample_frames(START_FRAMES, self.rng, self.device)
+
+    # The loop
+
+    def run(self) -> Result:
+        """Train to the end, or until Ctrl-C; test, draw and report.
+
+        Raises:
+            DivergedError: a loss is not finite; the last checkpoint is as it was.
+        """
+        progress, config = self.progress, self.config
+        resumed = progress.epoch - 1 if progress.env_steps else None
+        loggers = make_loggers(config, self.run_folder, resumed)
+        report = Reporter(self, loggers)
+        try:
+            with self.interruptible():
+                while progress.epoch <= config.training.epochs:
+                    self.run_epoch(report)
+                return report.finish()
+        except Interrupted:
+            checkpoint.save(self, self.run_folder)
+            return Result(interrupted=True)
+        except DivergedError as error:
+            raise DivergedError(
+                f"{error} in epoch {progress.epoch}. The last good checkpoint is kept; "
+                "a lower learning rate or clip_norm may help."
+            ) from error
+        finally:
+            for logger in loggers:
+                logger.close()
+
+    def run_epoch(self, report: Reporter) -> None:
+        """What is left of the epoch under way, then its test, line and checkpoint."""
+        progress = self.progress
+        for name, steps, do in self.plan(progress.epoch)[progress.stretch :]:
+            started = time.perf_counter()
+            title = f"epoch {progress.epoch} {name}"
+            bar = tqdm(total=steps, initial=progress.step, desc=title, leave=False)
+            with bar:
+                while progress.step < steps:
+                    self.check_stop()
+                    self.meter.add(name, do())
+                    progress.step += 1
+                    bar.update()
+            progress.stretch += 1
+            progress.step = 0
+            seconds = time.perf_counter() - started
+            progress.seconds += seconds
+            self.meter.seconds(name, seconds, steps)
+        report.epoch(progress.epoch, self.meter.means())
+        self.meter = Meter()
+        progress.epoch += 1
+        progress.stretch = 0
+        done = progress.epoch - 1
+        last = done == self.config.training.epochs
+        if done % self.config.training.checkpoint_every == 0 or last:
+            checkpoint.save(self, self.run_folder)
+
+    def check_stop(self) -> None:
+        if self.stopping:
+            raise Interrupted
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Ctrl-C asks the loop to stop at its next step; a second one kills it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(*_: object) -> None:
+            self.stopping = True
+            signal.signal(signal.SIGINT, before)
+
+        before = signal.signal(signal.SIGINT, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)

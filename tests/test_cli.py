@@ -1,0 +1,199 @@
+"""The command line: what it prints, what it refuses, and with which exit code."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from iris_core import cli
+from iris_core.config import (
+    Config,
+    config_to_yaml,
+    load_config,
+    walk,
+)
+from iris_core.models.agent import Agent
+from iris_core.training.runs import Run
+
+
+def iris(*arguments):
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "iris_core.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def refused(capsys, *arguments):
+    """The message with which a command line is refused."""
+    assert cli.main(arguments) == cli.BAD_INPUT
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def test_alone_it_prints_help():
+    done = iris()
+    assert done.returncode == 0 and "iris train" in done.stdout
+    assert iris("--help").stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "resume", "eval", "settings", "games", "bench"]
+)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"iris {command}" in capsys.readouterr().out
+
+
+def test_help_imports_no_torch():
+    code = (
+        "import sys, iris_core.cli as c; c.main([]); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--cfg", "job", "preset=smoke", "env.game=Pong"],
+        ["preset=smoke", "--cfg", "job", "env.game=Pong"],
+        ["preset=smoke", "env.game=Pong", "--cfg", "job"],
+    ],
+)
+def test_cfg_prints_what_a_notebook_loads(arguments, capsys):
+    assert cli.main(["train", *arguments]) == 0
+    expected = load_config("smoke", ["env.game=Pong"])
+    assert capsys.readouterr().out == config_to_yaml(expected)
+
+
+def test_settings_lists_every_one(capsys):
+    assert cli.main(["settings", "preset=tutorial"]) == 0
+    out = capsys.readouterr().out
+    for name, _, _ in walk(Config()):
+        assert f" {name} = " in out
+    assert "* tokenizer.architecture = patch  (paper: vqgan)" in out
+    assert "\n  actor_critic.lam = 0.95\n" in out
+
+
+def test_settings_that_depart_from_the_paper(capsys):
+    assert cli.main(["settings", "preset=paper", "--changed", "seed=7"]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert lines == [
+        "* seed = 7  (paper: 0)",
+        "      of every random number [a whole number, 0 or more]",
+    ]
+
+
+def test_settings_into_a_closed_pipe():
+    command = f"{sys.executable} -m iris_core.cli settings | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stdout.startswith("*") and done.stderr == ""
+
+
+def test_games(capsys):
+    assert cli.main(["games"]) == 0
+    out = capsys.readouterr().out
+    assert "Breakout" in out and "Catch" in out and "SpaceInvaders" in out
+
+
+def test_the_exit_code_of_the_command():
+    done = iris("train", "env.gme=Pong")
+    assert done.returncode == 2 and done.stdout == ""
+    assert "unknown setting env.gme" in done.stderr and "env.game" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("tokenizer.vocab_size=1", "2 or more"),
+        ("preset=papr", "Did you mean paper"),
+        ("env.game=Brekout", "Breakout"),
+        ("env.game=breakout", "Breakout"),
+        ("Breakout", "name=value"),
+    ],
+)
+def test_train_refuses(override, word, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert word in refused(capsys, "train", override)
+    assert list(tmp_path.iterdir()) == []  # no run folder stays behind
+
+
+def test_a_mistyped_option(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train", "--gpu"])
+    assert caught.value.code == 2
+    with pytest.raises(SystemExit):
+        cli.main(["resume", "a", "b"])
+    with pytest.raises(SystemExit):
+        cli.main(["learn"])
+
+
+def test_outputs_that_cannot_be_written(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    message = refused(capsys, "train", "preset=smoke", f'outputs="{tmp_path}/file/x"')
+    assert "cannot write" in message and "outputs=FOLDER" in message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_without_cuda(capsys, tmp_path):
+    arguments = ["train", "preset=smoke", "device=cuda", f'outputs="{tmp_path}/o"']
+    assert "cuda" in refused(capsys, *arguments)
+    assert not (tmp_path / "o").exists()
+
+
+def test_resuming_what_is_not_there(capsys, tmp_path):
+    assert "no such run folder" in refused(capsys, "resume", str(tmp_path / "run"))
+    assert "not a run folder" in refused(capsys, "resume", str(tmp_path))
+
+
+def test_resuming_a_run_without_a_checkpoint(capsys, tmp_path):
+    run = Run.create(load_config("smoke", [f'outputs="{tmp_path}"']))
+    assert "checkpoint" in refused(capsys, "resume", str(run.path))
+
+
+def small_agent(path: Path) -> Path:
+    config = load_config("smoke")
+    Agent.from_config(config, 3, ["NOOP", "LEFT", "RIGHT"]).save(path)
+    return path
+
+
+def test_eval_of_what_is_not_there(capsys, tmp_path):
+    absent = str(tmp_path / "agent.safetensors")
+    assert absent in refused(capsys, "eval", absent)
+    assert "agent" in refused(capsys, "eval", str(tmp_path))
+
+
+def test_eval_of_a_truncated_agent(capsys, tmp_path):
+    path = small_agent(tmp_path / "agent.safetensors")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "cut" in refused(capsys, "eval", str(path))
+
+
+@pytest.mark.parametrize("option", [["--temperature", "0"], ["--device", "gpu"]])
+def test_eval_out_of_range(option, capsys, tmp_path):
+    path = small_agent(tmp_path / "agent.safetensors")
+    assert option[0][2:] in refused(capsys, "eval", str(path), *option)
+
+
+def test_eval_needs_an_episode(tmp_path):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["eval", "x", "--episodes", "0"])
+    assert caught.value.code == 2
+
+
+def test_an_interrupted_training_says_how_to_continue(capsys, tmp_path):
+    run = SimpleNamespace(path=tmp_path / "my run")
+    assert cli.finish(True, run) == 130
+    assert f"iris resume '{run.path}'" in capsys.readouterr().out
+    assert cli.finish(False, run) == 0
+
+
+def test_an_unexpected_error_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(cli, "walk", None)
+    with pytest.raises(TypeError):
+        cli.main(["settings"])

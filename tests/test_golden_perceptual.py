@@ -1,0 +1,152 @@
+"""LPIPS reproduces the published one, and says what to do without its weights."""
+
+import math
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from iris_core.config.schema import ConfigError
+from iris_core.models.perceptual import GROUPS, LPIPS, PLACES, load_lpips, read_tensors
+
+GOLDEN = Path(__file__).parent / "golden" / "lpips.npz"
+
+
+def rule(j: int, shape: torch.Size) -> Tensor:
+    """The j-th parameter by the rule in the golden data's README."""
+    i = torch.arange(shape.numel(), dtype=torch.float64)
+    if len(shape) == 1:
+        values = 0.05 * torch.sin(i + j)
+    elif shape[0] == 1:
+        values = 0.5 + 0.5 * torch.sin(0.7 * i + j)
+    else:
+        values = math.sqrt(6 / (9 * shape[1])) * torch.sin(12.9898 * i + 78.233 * j)
+    return values.reshape(shape).float()
+
+
+@pytest.fixture(scope="module")
+def lpips() -> LPIPS:
+    network = LPIPS()
+    for j, parameter in enumerate(network.parameters()):
+        parameter.copy_(rule(j, parameter.shape))
+    return network
+
+
+def torchvision_state(lpips: LPIPS) -> dict[str, Tensor]:
+    weights = lpips.state_dict()
+    state = {"classifier.0.weight": torch.zeros(1)}
+    for i, place in enumerate(PLACES):
+        for kind in ("weight", "bias"):
+            state[f"features.{place}.{kind}"] = weights[f"net.{i}.{kind}"]
+    return state
+
+
+def heads_state(lpips: LPIPS) -> dict[str, Tensor]:
+    weights = lpips.state_dict()
+    return {f"lin{i}.model.1.weight": weights[f"heads.{i}.weight"] for i in range(5)}
+
+
+def published_state(lpips: LPIPS) -> dict[str, Tensor]:
+    """As a published checkpoint holds it."""
+    weights = lpips.state_dict()
+    slices = [1 + g for g, group in enumerate(GROUPS) for _ in group]
+    state = {"scaling_layer.shift": lpips.shift, "scaling_layer.scale": lpips.scale}
+    for i, (place, s) in enumerate(zip(PLACES, slices, strict=True)):
+        for kind in ("weight", "bias"):
+            state[f"net.slice{s}.{place}.{kind}"] = weights[f"net.{i}.{kind}"]
+    state |= heads_state(lpips)
+    return {f"tokenizer.lpips.{name}": value for name, value in state.items()}
+
+
+def assert_close(ours: Tensor, golden: np.ndarray, tolerance: float) -> None:
+    error = np.abs(ours.detach().numpy() - golden).max() / np.abs(golden).max()
+    assert error < tolerance, error
+
+
+def test_distance_and_gradient(lpips: LPIPS) -> None:
+    with np.load(GOLDEN) as golden:
+        a = torch.from_numpy(golden["a"])
+        b = torch.from_numpy(golden["b"]).requires_grad_()
+        distance = lpips(a, b)
+        (gradient,) = torch.autograd.grad(distance.sum(), b)
+        assert_close(distance, golden["distance"], 1e-4)
+        assert_close(gradient, golden["grad_b"], 1e-4)
+
+
+def test_equal_frames_have_no_distance(lpips: LPIPS) -> None:
+    frames = torch.rand(2, 3, 64, 64) * 2 - 1
+    assert lpips(frames, frames).tolist() == [0.0, 0.0]
+
+
+def test_is_frozen(lpips: LPIPS) -> None:
+    assert not any(p.requires_grad for p in lpips.parameters())
+    assert not lpips.train().training
+    assert sum(p.numel() for p in lpips.parameters()) == 14_716_160
+
+
+def test_from_published(lpips: LPIPS, tmp_path: Path) -> None:
+    path = tmp_path / "Breakout.pt"
+    torch.save(published_state(lpips) | {"tokenizer.other": torch.zeros(1)}, path)
+    loaded = load_lpips(str(path))
+    for ours, theirs in zip(loaded.parameters(), lpips.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_from_published_without_lpips() -> None:
+    with pytest.raises(ConfigError, match="small_objects"):
+        LPIPS.from_published({"tokenizer.embedding.weight": torch.zeros(1)})
+
+
+def test_from_download(lpips: LPIPS, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fake(url: str, **options: object) -> dict[str, Tensor]:
+        asked.append((url, options["check_hash"]))
+        return torchvision_state(lpips) if "vgg16" in url else heads_state(lpips)
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fake)
+    loaded = load_lpips("download")
+    assert [check for _, check in asked] == [True, True]
+    for ours, theirs in zip(loaded.parameters(), lpips.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("error", [URLError("no network"), RuntimeError("hash")])
+def test_download_fails(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(url: str, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+    with pytest.raises(ConfigError, match=r"small_objects.*lpips_weights=PATH"):
+        LPIPS.from_download()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([1, 2], "holds a list"),
+        ({"a": torch.zeros(1), "b": {"c": torch.zeros(1)}}, "e.g. 'b'"),
+        ({}, "nothing"),
+        (torch.zeros(1), "holds a Tensor"),
+        (torch.nn.Linear(1, 1), "cannot be read"),  # a pickled object, not tensors
+    ],
+)
+def test_only_flat_dicts_of_tensors(content: object, says: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "agent.pt")
+    with pytest.raises(ConfigError, match=says):
+        read_tensors(tmp_path / "agent.pt")
+
+
+def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
+    path = tmp_path / "agent.pt"
+    torch.save({"a": torch.zeros(100)}, path)
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"version https://git-lfs..."):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match="copied to its end"):
+            read_tensors(path)
+    with pytest.raises(ConfigError, match="check the path"):
+        read_tensors(tmp_path)

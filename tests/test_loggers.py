@@ -1,0 +1,151 @@
+"""Loggers: columns that come later, resumed runs, and W&B without W&B."""
+
+import sys
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from iris_core.config import ConfigError, load_config
+from iris_core.training.loggers import (
+    CsvLogger,
+    TensorBoardLogger,
+    WandbLogger,
+    make_loggers,
+)
+from iris_core.training.runs import Run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run.create(load_config("smoke", [f'outputs="{tmp_path}"', "device=cpu"]))
+
+
+def test_csv_takes_new_columns(tmp_path):
+    path = tmp_path / "metrics.csv"
+    logger = CsvLogger(path)
+    logger.log(1, {"loss": 0.5})
+    logger.log(2, {"loss": 0.25, "return": 3})
+    logger.log(3, {"return": float("nan")})
+    table = pd.read_csv(path)
+    assert list(table.columns) == ["epoch", "loss", "return"]
+    assert table["epoch"].tolist() == [1, 2, 3]
+    assert table["loss"].tolist()[:2] == [0.5, 0.25] and table["loss"].isna()[2]
+    assert table["return"].isna().tolist() == [True, False, True]
+
+
+def test_csv_keeps_every_digit(tmp_path):
+    CsvLogger(tmp_path / "m.csv").log(1, {"x": 0.1 + 0.2})
+    assert float((tmp_path / "m.csv").read_text().split(",")[-1]) == 0.1 + 0.2
+
+
+def test_csv_resumes_after_an_epoch(tmp_path):
+    path = tmp_path / "metrics.csv"
+    logger = CsvLogger(path)
+    for epoch in (1, 2, 3):
+        logger.log(epoch, {"loss": epoch / 4} | ({"late": 1.0} if epoch == 2 else {}))
+    logger = CsvLogger(path, resume_epoch=2)
+    logger.log(3, {"loss": 9.0})
+    table = pd.read_csv(path)
+    assert table["epoch"].tolist() == [1, 2, 3]
+    assert table["loss"].tolist() == [0.25, 0.5, 9.0]
+    assert table["late"].tolist()[1] == 1.0
+
+
+def test_csv_drops_a_row_that_a_crash_cut_off(tmp_path):
+    path = tmp_path / "metrics.csv"
+    logger = CsvLogger(path)
+    logger.log(1, {"loss": 1.5})
+    logger.log(2, {"loss": 2.5})
+    path.write_text(path.read_text() + "1")  # of "12,3.5"
+    CsvLogger(path, resume_epoch=2)
+    assert pd.read_csv(path)["loss"].tolist() == [1.5, 2.5]
+
+
+def test_csv_starts_afresh_without_resume(tmp_path):
+    path = tmp_path / "metrics.csv"
+    CsvLogger(path).log(1, {"loss": 1.0})
+    CsvLogger(path)
+    assert path.read_text() == "epoch\n"
+
+
+def test_csv_resumes_a_run_without_metrics(tmp_path):
+    CsvLogger(tmp_path / "metrics.csv", resume_epoch=3).log(4, {"x": 1.0})
+    assert pd.read_csv(tmp_path / "metrics.csv")["epoch"].tolist() == [4]
+
+
+def test_tensorboard_hides_what_is_done_again(tmp_path):
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    logger = TensorBoardLogger(tmp_path)
+    for epoch in (1, 2, 3):
+        logger.log(epoch, {"loss": float(epoch)})
+    logger.close()
+    logger = TensorBoardLogger(tmp_path, resume_epoch=2)
+    logger.log(3, {"loss": 9.0})
+    logger.close()
+    events = accumulator.EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    assert [(event.step, event.value) for event in events] == [
+        (1, 1.0),
+        (2, 2.0),
+        (3, 9.0),
+    ]
+
+
+class FakeWandb:
+    """Records what the real one would send."""
+
+    def __init__(self):
+        self.settings, self.logged, self.finished = None, [], False
+
+    def init(self, **settings):
+        self.settings = settings
+        return SimpleNamespace(
+            log=lambda values, step: self.logged.append((step, values)),
+            finish=lambda: setattr(self, "finished", True),
+        )
+
+
+def test_wandb(run, monkeypatch):
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    run.config.wandb.mode = "offline"
+    logger = WandbLogger(run.config, run)
+    logger.log(3, {"loss": 0.5})
+    logger.close()
+    assert fake.settings["mode"] == "offline" and fake.settings["project"] == "iris"
+    assert fake.settings["name"].endswith(run.path.name)
+    assert fake.settings["config"]["env"]["game"] == "Catch"
+    assert fake.settings["resume"] is None
+    assert fake.logged == [(3, {"epoch": 3, "loss": 0.5})] and fake.finished
+
+
+def test_wandb_continues_the_same_curves(run, monkeypatch):
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    run.config.wandb.mode, run.config.wandb.name = "online", "mine"
+    WandbLogger(run.config, run)
+    first = fake.settings["id"]
+    WandbLogger(run.config, run, resume_epoch=2)
+    assert fake.settings["id"] == first and fake.settings["resume"] == "allow"
+    assert fake.settings["name"] == "mine"
+
+
+def test_without_wandb_the_message_says_how_to_get_it(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # makes the import fail
+    run.config.wandb.mode = "online"
+    with pytest.raises(ConfigError, match="pip install"):
+        make_loggers(run.config, run)
+    assert not run.metrics.exists()
+
+
+def test_by_default_csv_and_tensorboard(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    loggers = make_loggers(run.config, run)
+    assert [type(logger) for logger in loggers] == [CsvLogger, TensorBoardLogger]
+    for logger in loggers:
+        logger.log(1, {"loss": 0.5})
+        logger.close()
+    assert run.metrics.read_text() == "epoch,loss\n1,0.5\n"
+    assert list(run.tensorboard.iterdir())

@@ -1,0 +1,175 @@
+"""Published checkpoints: their format, what is kept of it, and what is refused."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from torch import Tensor
+
+from iris_core.config.schema import Config, ConfigError, departures
+from iris_core.models.agent import Agent
+from iris_core.models.perceptual import LPIPS, load_lpips
+from iris_core.pretrained import from_published, load_published, to_published
+
+GOLDEN = Path(__file__).parent / "golden"
+Tensors = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def paper_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic file with every key of a published one, LPIPS and buffers too."""
+    keys = json.loads((GOLDEN / "paper_state_dict_keys.json").read_text())["state_dict"]
+    rng = torch.Generator().manual_seed(0)
+    tensors = {}
+    for name, about in keys.items():
+        shape, dtype = about["shape"], getattr(torch, about["dtype"])
+        tensors[name] = torch.randn(shape, generator=rng).mul(0.02).to(dtype)
+        if name.endswith("attn.mask"):
+            tensors[name] = torch.ones(shape).tril()
+    assert len(tensors) == 624
+    path = tmp_path_factory.mktemp("published") / "Breakout.pt"
+    torch.save(tensors, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def small() -> Tensors:
+    """The small published-style agent of the golden data."""
+    return torch.load(GOLDEN / "golden_a" / "agent.pt", weights_only=True)
+
+
+Write = Callable[[object], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def to_file(content: object) -> Path:
+        torch.save(content, tmp_path / "last.pt")
+        return tmp_path / "last.pt"
+
+    return to_file
+
+
+def test_every_tensor_of_the_paper_finds_its_place(paper_file: Path) -> None:
+    tensors = torch.load(paper_file, weights_only=True)
+    agent = load_published(paper_file)
+    assert agent.num_actions == 4 and not agent.training
+    back = to_published(agent.state_dict())
+    left = {k: v for k, v in tensors.items() if k not in back}
+    assert all("lpips" in k or "mask" in k or "indices" in k for k in left)
+    assert len(left) == 33 + 10 + 3
+    for name, tensor in back.items():
+        assert torch.equal(tensor, tensors[name]), name
+
+
+def test_the_papers_sizes_are_read(paper_file: Path) -> None:
+    config = load_published(paper_file).config
+    changed = {name: value for name, _, value, _ in departures(config)}
+    assert changed == {"tokenizer.loss.lpips_weights": str(paper_file)}
+
+
+def test_lpips_stays_available(paper_file: Path) -> None:
+    agent = load_published(paper_file)
+    assert isinstance(load_lpips(agent.config.tokenizer.loss.lpips_weights), LPIPS)
+    assert not any("lpips" in name for name in agent.state_dict())
+
+
+def test_small_agent() -> None:
+    config = load_published(GOLDEN / "golden_a" / "agent.pt").config
+    assert config.tokenizer.vocab_size == config.tokenizer.embed_dim == 64
+    assert config.tokenizer.channels == 32 and config.tokenizer.levels == 5
+    assert config.tokenizer.attention_resolutions == [8, 16]
+    assert config.world_model.max_blocks == 5 and config.world_model.num_layers == 2
+    assert config.world_model.attention == "causal"
+    assert config.tokenizer.loss.lpips_weights == "download"
+
+
+def test_block_causal_is_seen_in_the_mask(small: Tensors, write: Write) -> None:
+    mask = {"world_model.transformer.blocks.0.attn.mask": torch.ones(85, 85)}
+    assert load_published(write(small | mask)).config.world_model.attention == (
+        "block_causal"
+    )
+
+
+def test_names_there_and_back(small: Tensors) -> None:
+    agent = load_published(GOLDEN / "golden_a" / "agent.pt")
+    state = from_published(to_published(agent.state_dict()))
+    assert state.keys() == agent.state_dict().keys()
+    for name, tensor in agent.state_dict().items():
+        assert torch.equal(state[name], tensor), name
+
+
+def test_other_numbers_of_actions(small: Tensors, write: Write) -> None:
+    small = dict(small)
+    small["world_model.embedder.embedding_tables.0.weight"] = torch.ones(18, 64)
+    small["actor_critic.actor_linear.weight"] = torch.ones(18, 512)
+    small["actor_critic.actor_linear.bias"] = torch.ones(18)
+    assert load_published(write(small)).num_actions == 18
+
+
+def test_problems_are_named(small: Tensors, write: Write) -> None:
+    small = dict(small)
+    for i in (0, 1):
+        del small[f"tokenizer.decoder.up.0.block.{i}.norm1.bias"]
+    small["tokenizer.extra"] = torch.zeros(1)
+    small["actor_critic.actor_linear.bias"] = torch.zeros(5)
+    with pytest.raises(ConfigError) as error:
+        load_published(write(small))
+    message = str(error.value)
+    assert "2 missing (tokenizer.decoder.up.0.block.0.norm1.bias" in message
+    assert "1 unexpected (tokenizer.extra)" in message
+    assert "1 of another shape (actor_critic.actor_linear.bias is 5, not 4)" in message
+
+
+def test_a_config_of_other_sizes() -> None:
+    with pytest.raises(ConfigError, match="use one with the checkpoint's sizes"):
+        load_published(GOLDEN / "golden_a" / "agent.pt", config=Config())
+
+
+def test_other_files_are_refused(small: Tensors, write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a published IRIS"):
+        load_published(write({"weight": torch.zeros(3)}))
+    with pytest.raises(ConfigError, match="e.g. 'model'"):
+        load_published(write({"model": small, "epoch": 3}))
+    with pytest.raises(ConfigError, match="check the path"):
+        load_published(tmp_path / "none.pt")
+
+
+def test_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def fake(**options: str) -> str:
+        asked.update(options)
+        return str(shutil.copy(GOLDEN / "golden_a" / "agent.pt", tmp_path / "Pong.pt"))
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fake)
+    agent = load_published("Pong")
+    assert isinstance(agent, Agent) and agent.config.env.game == "Pong"
+    assert asked == {
+        "repo_id": "eloialonso/iris",
+        "filename": "pretrained_models/Pong.pt",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (LocalEntryNotFoundError("offline"), "connect to the network"),
+        (ConnectionError("offline"), "connect to the network"),
+        (EntryNotFoundError("404"), "26 games"),
+    ],
+)
+def test_download_fails(
+    error: Exception, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**options: str) -> None:
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(ConfigError, match=says):
+        load_published("Breakout")

@@ -1,0 +1,146 @@
+"""Run folders: made, found again, refused."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from iris_core.config import ConfigError, load_config
+from iris_core.training import runs
+from iris_core.training.runs import Run, latest_run, write_atomic
+
+
+@pytest.fixture
+def config(tmp_path):
+    return load_config("smoke", [f'outputs="{tmp_path}/outputs"', "device=cpu"])
+
+
+def test_a_new_run_has_its_folders_and_files(config):
+    run = Run.create(config)
+    day, time = run.path.parts[-2:]
+    datetime.strptime(f"{day} {time[:8]}", "%Y-%m-%d %H-%M-%S")
+    assert run.path.is_relative_to(config.outputs)
+    for folder in (run.checkpoints, run.replay, run.tensorboard, run.reconstructions):
+        assert folder.is_dir()
+    for kind in ("train", "test", "imagination"):
+        assert run.episodes(kind).is_dir()
+    assert Run.open(run.path) == run
+
+
+def test_versions(config):
+    versions = json.loads((Run.create(config).path / "versions.json").read_text())
+    assert set(versions) == {
+        "commit",
+        "uncommitted_changes",
+        "python",
+        "torch",
+        "numpy",
+        "gymnasium",
+        "ale-py",
+        "platform",
+        "device",
+    }
+    assert versions["torch"] and versions["device"].startswith("cpu")
+
+
+def test_without_git_there_is_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    versions = runs.find_versions("cpu")
+    assert versions["commit"] is None and versions["uncommitted_changes"] is False
+
+
+def test_runs_of_the_same_second_do_not_share_a_folder(config):
+    with ThreadPoolExecutor(4) as pool:
+        made = list(
+            pool.map(lambda _: runs.new_folder(Path(config.outputs)), range(12))
+        )
+    assert len(set(made)) == 12
+
+
+def test_the_latest_run(tmp_path):
+    assert latest_run(tmp_path) is None
+    assert latest_run(tmp_path / "absent") is None
+    for name in (
+        "2026-01-30/23-59-59",
+        "2026-01-31/09-00-00",
+        "2026-01-31/10-00-00",
+        "2026-01-31/10-00-00-2",
+        "2026-01-31/10-00-00-10",
+        "2026-01-31/notes",
+    ):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "config.yaml").touch()
+    (tmp_path / "2026-02-01/00-00-00").mkdir(parents=True)  # no config: not a run
+    assert latest_run(tmp_path) == tmp_path / "2026-01-31/10-00-00-10"
+
+
+def test_opening_what_is_no_run(config, tmp_path):
+    with pytest.raises(ConfigError, match="no such run folder"):
+        Run.open(tmp_path / "absent")
+    with pytest.raises(ConfigError, match="not a run folder"):
+        Run.open(tmp_path)
+    run = Run.create(config)
+    with pytest.raises(ConfigError, match=str(run.path)):  # the hint
+        Run.open(run.path.parent / "00-00-00")
+
+
+def test_opening_a_run_with_a_damaged_config(config):
+    run = Run.create(config)
+    (run.path / "config.yaml").write_text("env: {gaem: Pong}\n")
+    with pytest.raises(ConfigError, match="env.game"):
+        Run.open(run.path)
+
+
+def test_opening_a_run_makes_the_folders_it_lacks(config):
+    run = Run.create(config)
+    run.reconstructions.rmdir()
+    Run.open(run.path)
+    assert run.reconstructions.is_dir()
+
+
+def test_a_file_where_the_outputs_should_be(config):
+    Path(config.outputs).write_text("not a folder")
+    with pytest.raises(ConfigError, match="cannot write"):
+        Run.create(config)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folders_that_may_not_be_written(config, tmp_path):
+    run = Run.create(config)
+    run.path.chmod(0o500)
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(ConfigError, match="cannot write"):
+            Run.open(run.path)
+        config.outputs = str(tmp_path / "other")
+        with pytest.raises(ConfigError, match="outputs=FOLDER"):
+            Run.create(config)
+    finally:
+        tmp_path.chmod(0o700)
+        run.path.chmod(0o700)
+
+
+def test_write_atomic(tmp_path):
+    path = tmp_path / "file"
+    write_atomic(path, "text: ü")
+    assert path.read_text(encoding="utf-8") == "text: ü"
+    write_atomic(path, b"\x00\x01")
+    assert path.read_bytes() == b"\x00\x01"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
