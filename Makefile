@@ -22,7 +22,8 @@ help:
 	@echo "            make train ARGS=\"env.game=Breakout\" changes any setting"
 	@echo "make test   ruff, mypy and all tests"
 	@echo "make lab    JupyterLab on the notebooks"
-	@echo "make lock   pin the newest versions that fit into requirements.lock"
+	@echo "make lock   bring requirements.lock in line with pyproject.toml"
+	@echo "            make lock ARGS=--upgrade pins newer versions"
 	@echo "make clean  remove .venv and caches; runs in outputs/ stay"
 
 train: $(READY)
@@ -68,8 +69,8 @@ $(READY): requirements.lock pyproject.toml
 # the same lock then serves machines with and without a GPU.
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 $(EXTRAS) --upgrade \
-		--no-annotate --custom-compile-command "make lock" \
+	$(BIN)/uv pip compile --universal --python-version 3.11 $(EXTRAS) \
+		--fork-strategy fewest $(ARGS) --no-annotate --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml > /dev/null
 	grep -v -E '^(nvidia-|cuda-|triton)' requirements.lock > requirements.lock.part
 	mv requirements.lock.part requirements.lock

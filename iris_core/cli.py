@@ -6,6 +6,7 @@ Heavy imports wait inside the commands, so that `iris --help` answers at once.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    collect_overrides(args, extra, commands[args.command])
+    place_extra(args, extra, commands[args.command])
     try:
         code = args.run(args)
         sys.stdout.flush()
@@ -107,8 +108,9 @@ def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
 
     add(games, "games", "list the games")
 
-    command = add(bench, "bench", "measure how fast the components are on this machine")
-    command.add_argument("arguments", nargs=argparse.REMAINDER, help="see its --help")
+    about = "measure how fast the components are on this machine"
+    parsers["bench"] = commands.add_parser("bench", help=about, add_help=False)
+    parsers["bench"].set_defaults(run=bench)  # it reads its own arguments
     return parser, parsers
 
 
@@ -137,7 +139,7 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--device", help="auto, cpu, cuda, mps; by default the run's")
     command.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the result as JSON here"
+        "--out", type=Path, metavar="FILE", help="write the JSON here, not to stdout"
     )
 
 
@@ -149,10 +151,13 @@ def at_least_one(text: str) -> int:
     return number
 
 
-def collect_overrides(
+def place_extra(
     args: argparse.Namespace, extra: list[str], command: argparse.ArgumentParser
 ) -> None:
     """Take the settings that argparse leaves over when an option came before them."""
+    if args.command == "bench":
+        args.arguments = extra
+        return
     if extra and (not hasattr(args, "overrides") or extra[0].startswith("-")):
         command.error(f"unrecognized arguments: {' '.join(extra)}")
     if extra:
@@ -208,42 +213,71 @@ def finish(trainer: Trainer, run: Run) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """iris eval RUN|AGENT [--episodes N] [--envs N] [--seed S] [--out FILE] ..."""
-    from iris_core.config import check
+    from iris_core.training.checkpoint import find_agent
 
     agent = find_agent(args.source)
-    config = agent.config
-    config.seed = args.seed
-    config.device = args.device or config.device
-    if args.temperature is not None:
-        config.evaluation.temperature = args.temperature
-    check(config)
-    from iris_core.device import resolve_device
-    from iris_core.evaluate import evaluate as play
+    if args.out is not None:
+        check_writable(args.out)
+    report = play(agent, args)
+    text = json.dumps(report, indent=2) + "\n"
+    if args.out is None:
+        print(text, end="")
+    else:
+        args.out.write_text(text, encoding="utf-8")
+    low, high = report["interval_95"]
+    line = f"{agent.game}: mean return {report['mean']:.2f} [{low:.2f}, {high:.2f}]"
+    if report["human_normalised"] is not None:
+        line += f", human-normalised {report['human_normalised']:.3f}"
+    print(line, file=sys.stderr)
+    return 0
 
-    result = play(
+
+def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
+    """Test episodes of an agent, and what they say about it, ready for JSON."""
+    from iris_core.config import check
+    from iris_core.device import resolve_device
+    from iris_core.evaluate import evaluate as play_episodes
+    from iris_core.evaluate import standard_error
+    from iris_core.scores import human_normalised
+
+    config = agent.config
+    config.seed, config.device = args.seed, args.device or config.device
+    test = config.evaluation
+    if args.temperature is not None:
+        test.temperature = args.temperature
+    check(config)
+    played = play_episodes(
         agent.to(resolve_device(config.device)),
         episodes=args.episodes,
         num_envs=args.envs,
         seed=args.seed,
-        temperature=config.evaluation.temperature,
-        epsilon=config.evaluation.epsilon,
+        temperature=test.temperature,
+        epsilon=test.epsilon,
     )
-    print(result)
-    return 0
+    mean = float(played.returns.mean())
+    reach = 1.96 * standard_error(played.returns)
+    return {
+        "agent": args.source,
+        "game": agent.game,
+        "episodes": args.episodes,
+        "num_envs": args.envs,
+        "seed": args.seed,
+        "temperature": test.temperature,
+        "epsilon": test.epsilon,
+        "mean": mean,
+        "interval_95": [mean - reach, mean + reach],  # of the mean, as if normal
+        "human_normalised": human_normalised(agent.game, mean),
+        "returns": played.returns.tolist(),
+        "lengths": played.lengths.tolist(),
+    }
 
 
-def find_agent(source: str) -> Agent:
-    """The agent of a run folder, an agent's file, a published file, or a game."""
-    from iris_core.models.agent import Agent
-    from iris_core.pretrained import load_published
-    from iris_core.training.runs import Run
-
-    path = Path(source)
-    if path.is_dir():
-        return Agent.load(Run.open(path).agent)
-    if path.suffix == ".safetensors":
-        return Agent.load(path)
-    return load_published(source)
+def check_writable(path: Path) -> None:
+    """Refuse a result file before the work for it is done."""
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 def settings(args: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ class DreamEnv:
         ends (B,) bool. Without predict_frame the frame stays (a rollout's last step).
         """
         wm = self.world_model
-        needed = (wm.tokens_per_frame if wm.parallel or predict_frame else 0) + 1
+        needed = wm.tokens_per_block if wm.parallel or predict_frame else 1
         if self.cache.size + needed > wm.max_tokens:
             self.refresh()
         block = torch.cat([self.tokens, actions[:, None]], dim=1)

@@ -54,7 +54,9 @@ def standard_error(returns: np.ndarray) -> float:
 class TestPlay:
     """Test episodes under way in a few environments."""
 
-    def __init__(self, envs: SyncVectorEnv, episodes: int, seed: int, keep: int) -> None:
+    def __init__(
+        self, envs: SyncVectorEnv, episodes: int, seed: int, keep: int
+    ) -> None:
         self.envs = envs
         self.seed = seed
         self.keep = keep
@@ -86,7 +88,7 @@ class TestPlay:
         return over
 
     def finish(self, over: np.ndarray) -> None:
-        """Note what ended and start the next episodes (beyond the last: not counted)."""
+        """Note what ended; start the next episodes (beyond the last: not counted)."""
         seeds: list[int | None] = [None] * len(over)
         for i in np.flatnonzero(over):
             length, score = int(self.lengths[i]), float(self.scores[i])
@@ -137,7 +139,9 @@ def evaluate(
         ConfigError: the game has other actions than the agent.
     """
     num_envs, keep = min(num_envs, episodes), min(keep, episodes)
-    envs = make_vector(env or agent.config.env, "test", num_envs, AutoresetMode.DISABLED)
+    envs = make_vector(
+        env or agent.config.env, "test", num_envs, AutoresetMode.DISABLED
+    )
     agent.check_actions(action_meanings(envs.envs[0]))
     play = TestPlay(envs, episodes, seed, keep)
     memory = agent.new_state(num_envs)

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it refuses, and with which exit code."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from iris_core.config import (
     walk,
 )
 from iris_core.models.agent import Agent
+from iris_core.training.component import DivergedError
 from iris_core.training.runs import Run
 
 
@@ -39,14 +41,21 @@ def test_alone_it_prints_help():
     assert iris("--help").stdout == done.stdout
 
 
-@pytest.mark.parametrize(
-    "command", ["train", "resume", "eval", "settings", "games", "bench"]
-)
+@pytest.mark.parametrize("command", ["train", "resume", "eval", "settings", "games"])
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])
     assert caught.value.code == 0
     assert f"iris {command}" in capsys.readouterr().out
+
+
+def test_bench_reads_its_own_arguments(monkeypatch):
+    seen = []
+    fake = SimpleNamespace(main=seen.append)
+    monkeypatch.setitem(sys.modules, "iris_core.bench", fake)
+    monkeypatch.setattr("iris_core.bench", fake, raising=False)
+    assert cli.main(["bench", "--help", "tokenizer", "--repeats", "3"]) == 0
+    assert seen == [["--help", "tokenizer", "--repeats", "3"]]
 
 
 def test_help_imports_no_torch():
@@ -165,7 +174,7 @@ def small_agent(path: Path) -> Path:
 def test_eval_of_what_is_not_there(capsys, tmp_path):
     absent = str(tmp_path / "agent.safetensors")
     assert absent in refused(capsys, "eval", absent)
-    assert "agent" in refused(capsys, "eval", str(tmp_path))
+    assert "not a run folder" in refused(capsys, "eval", str(tmp_path))
 
 
 def test_eval_of_a_truncated_agent(capsys, tmp_path):
@@ -180,6 +189,29 @@ def test_eval_out_of_range(option, capsys, tmp_path):
     assert option[0][2:] in refused(capsys, "eval", str(path), *option)
 
 
+def test_eval_gives_one_json(capsys, tmp_path):
+    path = small_agent(tmp_path / "agent.safetensors")
+    options = ["--episodes", "3", "--envs", "2", "--device", "cpu", "--seed", "5"]
+    assert cli.main(["eval", str(path), *options]) == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert result["game"] == "Catch" and result["episodes"] == 3
+    assert len(result["returns"]) == len(result["lengths"]) == 3
+    assert result["interval_95"][0] <= result["mean"] <= result["interval_95"][1]
+    assert result["human_normalised"] is None  # Catch has no human score
+    assert "Catch: mean return" in captured.err
+    out = tmp_path / "result.json"
+    assert cli.main(["eval", str(path), *options, "--out", str(out)]) == 0
+    assert json.loads(out.read_text()) == result  # the seed decides everything
+    assert capsys.readouterr().out == ""
+
+
+def test_eval_that_cannot_write(capsys, tmp_path):
+    path = small_agent(tmp_path / "agent.safetensors")
+    options = ["--episodes", "1", "--out", str(tmp_path / "absent" / "result.json")]
+    assert "cannot write" in refused(capsys, "eval", str(path), *options)
+
+
 def test_eval_needs_an_episode(tmp_path):
     with pytest.raises(SystemExit) as caught:
         cli.main(["eval", "x", "--episodes", "0"])
@@ -188,9 +220,19 @@ def test_eval_needs_an_episode(tmp_path):
 
 def test_an_interrupted_training_says_how_to_continue(capsys, tmp_path):
     run = SimpleNamespace(path=tmp_path / "my run")
-    assert cli.finish(True, run) == 130
+    trainer = SimpleNamespace(run=lambda: SimpleNamespace(interrupted=True))
+    assert cli.finish(trainer, run) == 130
     assert f"iris resume '{run.path}'" in capsys.readouterr().out
-    assert cli.finish(False, run) == 0
+
+
+def test_a_diverged_training_says_so(capsys, tmp_path):
+    class Trainer:
+        def run(self):
+            raise DivergedError("The loss of the world_model became nan")
+
+    assert cli.finish(Trainer(), SimpleNamespace(path=tmp_path)) == cli.BAD_INPUT
+    message = capsys.readouterr().err
+    assert "world_model became nan" in message and "iris resume" in message
 
 
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch):

@@ -321,7 +321,7 @@ def test_catch_goes_on_exactly_from_any_moment(seed: int, steps: int) -> None:
 # --- baselines ---
 
 
-def test_random_play_catches_about_a_quarter() -> None:
+def test_random_play_catches_about_one_in_five() -> None:
     returns = random_returns(EnvConfig(game="Catch"), episodes=400, seed=0)
     assert returns.shape == (400,) and 0.17 < returns.mean() < 0.31
     again = random_returns(EnvConfig(game="Catch"), episodes=10, seed=5)

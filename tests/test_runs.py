@@ -52,6 +52,21 @@ def test_without_git_there_is_no_commit(monkeypatch):
     assert versions["commit"] is None and versions["uncommitted_changes"] is False
 
 
+def test_a_device_that_is_not_there_leaves_no_folder(config):
+    config.device = "cuda:99"
+    with pytest.raises(ConfigError, match="cuda:99"):
+        Run.create(config)
+    assert not Path(config.outputs).exists()
+
+
+def test_a_discarded_run_leaves_nothing_but_the_other_runs(config):
+    first, second = Run.create(config), Run.create(config)
+    second.discard()
+    assert first.path.exists() and not second.path.exists()
+    first.discard()
+    assert not Path(config.outputs).exists()
+
+
 def test_runs_of_the_same_second_do_not_share_a_folder(config):
     with ThreadPoolExecutor(4) as pool:
         made = list(

@@ -109,9 +109,18 @@ def other_conflicts(config: Config) -> Iterable[str]:
             f"world_model.embed_dim={width} must divide by"
             f" world_model.num_heads={heads}."
         )
-    channels = config.actor_critic.channels
-    if len(channels) != 4:
+    world_model = config.world_model
+    if world_model.tokens_per_position > 1 and world_model.prediction != "parallel":
         yield (
-            f"actor_critic.channels={channels} must have 4 numbers, one for each"
-            " convolution, like [32,32,64,64]."
+            f"world_model.tokens_per_position={world_model.tokens_per_position} needs"
+            " world_model.prediction=parallel: token by token there is one each."
+        )
+    channels = config.actor_critic.channels
+    strided = config.actor_critic.strided
+    count = 3 if strided else 4
+    if len(channels) != count:
+        yield (
+            f"actor_critic.channels={channels} must have {count} numbers, one for each"
+            f" convolution (actor_critic.strided={str(strided).lower()}), like"
+            f" {[32, 32, 64, 64][-count:]}."
         )

@@ -142,6 +142,12 @@ class WorldModelConfig:
         " pass (after REM, Cohen et al., 2024), many times cheaper to dream with",
         choices=("autoregressive", "parallel"),
     )
+    tokens_per_position: int = setting(
+        1,
+        "neighbouring tokens that share a position of the Transformer (parallel only):"
+        " 4 make the sequence four times shorter",
+        low=1,
+    )
     dream_context: int = setting(
         1,
         "real frames a dream starts from; one frame does not say which way a ball flies",
@@ -158,13 +164,12 @@ class WorldModelConfig:
 class ActorCriticConfig:
     """The policy and value network and how it learns in imagination (section 2.3)."""
 
-    channels: list[int] = setting([32, 32, 64, 64], "channels of the four convolutions")
+    channels: list[int] = setting([32, 32, 64, 64], "channels of the convolutions")
     lstm_dim: int = setting(512, "cells of the LSTM", low=1)
-    stem_stride: int = setting(
-        1,
-        "stride of the first convolution; 4 with an 8x8 kernel makes the network many"
-        " times cheaper",
-        choices=(1, 4),
+    strided: bool = setting(
+        False,
+        "three strided convolutions (8x8 by 4, 3x3 by 2 twice) instead of four with"
+        " pooling: many times cheaper",
     )
     subtract_background: bool = setting(
         False, "see the frame minus the median frame, doubled: a ball is not lost in a wall"

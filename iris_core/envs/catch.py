@@ -32,7 +32,7 @@ class CatchEnv(Game):
 
     Observations are uint8 (64, 64, 3). The last of the 28 steps terminates with a
     reward of 1 if the ball touches the paddle, else 0; all other rewards are 0.
-    Random play catches about a quarter, perfect play everything.
+    Random play catches 22%, perfect play everything.
     """
 
     def __init__(self, render_mode: str | None = "rgb_array") -> None:

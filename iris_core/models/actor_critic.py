@@ -6,6 +6,7 @@ lambda-returns, REINFORCE with the value as its baseline, and an entropy bonus.
 
 import copy
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -62,7 +63,7 @@ def lambda_returns(
 
 
 class ActorCritic(nn.Module):
-    """Frames (B, 3, 64, 64) in [0, 1] and an LSTM state -> action logits and a value."""
+    """Frames (B, 3, 64, 64) in [0, 1] and an LSTM state -> action logits, a value."""
 
     background: Tensor
 
@@ -70,12 +71,19 @@ class ActorCritic(nn.Module):
         super().__init__()
         self.config = config
         widths = [3, *config.channels]
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in pairs)
-        if config.stem_stride == 4:  # stands for the first two, pooling included
-            self.convs[0] = nn.Conv2d(*pairs[0], 8, stride=4, padding=2)
+        pairs = zip(widths[:-1], widths[1:], strict=True)
+        if config.strided:  # 64 -> 16 -> 8 -> 4 pixels wide
+            shapes = [(8, 4, 2), (3, 2, 1), (3, 2, 1)]  # kernel, stride, padding
+        else:  # pooling halves the width after each: 64 -> 32 -> 16 -> 8 -> 4
+            shapes = [(3, 1, 1)] * 4
+        self.convs = nn.ModuleList(
+            nn.Conv2d(i, o, *shape)
+            for (i, o), shape in zip(pairs, shapes, strict=True)
+        )
         features = widths[-1] * 4 * 4
-        self.norm = nn.LayerNorm(features) if config.normalise_features else nn.Identity()
+        self.norm = (
+            nn.LayerNorm(features) if config.normalise_features else nn.Identity()
+        )
         self.lstm = nn.LSTMCell(features, config.lstm_dim)
         self.critic_linear = nn.Linear(config.lstm_dim, 1)
         self.actor_linear = nn.Linear(config.lstm_dim, num_actions)
@@ -95,7 +103,7 @@ class ActorCritic(nn.Module):
     def new_state(self, batch_size: int) -> State:
         """A state that has seen nothing: zeros."""
         zeros = self.actor_linear.weight.new_zeros(batch_size, self.config.lstm_dim)
-        return zeros, zeros
+        return zeros, zeros.clone()  # two tensors, for rows may be set in place
 
     def features(self, frames: Tensor) -> Tensor:
         """(B, 3, 64, 64) in [0, 1] -> (B, 16 * channels)."""
@@ -103,11 +111,9 @@ class ActorCritic(nn.Module):
             x = 2 * (frames - self.background)
         else:
             x = 2 * frames - 1
-        for i, conv in enumerate(self.convs):
+        for conv in self.convs:
             x = conv(x)
-            if i > 0 or self.config.stem_stride == 1:
-                x = F.max_pool2d(x, 2)
-            x = F.relu(x)
+            x = F.relu(x if self.config.strided else F.max_pool2d(x, 2))
         return self.norm(x.flatten(1))
 
     def heads(self, state: State) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from iris_core.config import config_from_dict, config_to_dict
 from iris_core.config.schema import Config, ConfigError
 from iris_core.models.actor_critic import ActorCritic, State
+from iris_core.models.parallel_world_model import ParallelWorldModel
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.world_model import WorldModel
 
@@ -45,7 +46,8 @@ class Agent(nn.Module):
         self.config = config
         self.actions = actions  # their names, in the environment's order
         self.tokenizer = Tokenizer(config.tokenizer)
-        self.world_model = WorldModel(
+        parallel = config.world_model.prediction == "parallel"
+        self.world_model = (ParallelWorldModel if parallel else WorldModel)(
             config.world_model,
             config.tokenizer.vocab_size,
             len(actions),
@@ -121,7 +123,9 @@ class Agent(nn.Module):
             "config": json.dumps(config_to_dict(self.config)),
             "actions": json.dumps(self.actions),
         }
-        tensors = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
+        tensors = {
+            k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()
+        }
         part = path.with_name(path.name + ".part")
         save_file(tensors, part, metadata)
         os.replace(part, path)

@@ -140,6 +140,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
         for level in self.down:
+            assert isinstance(level, Level)
             x = level(x)
             if level.downsample is not None:
                 x = level.downsample(x)
@@ -162,6 +163,7 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.mid(self.conv_in(x))
         for level in reversed(self.up):
+            assert isinstance(level, Level)
             x = level(x)
             if level.upsample is not None:
                 x = level.upsample(x)

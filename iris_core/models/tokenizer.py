@@ -120,9 +120,7 @@ class Tokenizer(nn.Module):
     def decode(self, tokens: Tensor) -> Tensor:
         """Tokens (..., K) int64 -> frames (..., 3, 64, 64) float in [0, 1]."""
         flat = tokens.reshape(-1, tokens.shape[-1])
-        z_q = rearrange(
-            self.embedding(flat), "n (h w) d -> n d h w", h=self.grid_size
-        )
+        z_q = rearrange(self.embedding(flat), "n (h w) d -> n d h w", h=self.grid_size)
         frames = self.decode_codes(z_q).clamp(0, 1)
         return frames.reshape(*tokens.shape[:-1], *frames.shape[1:])
 
@@ -155,7 +153,9 @@ class Tokenizer(nn.Module):
         if weights.perceptual > 0:
             lpips = self.perceptual_network(frames.device)
             full = 2 * self.unscale(y) - 1
-            terms["perceptual"] = weights.perceptual * lpips(2 * frames - 1, full).mean()
+            terms["perceptual"] = (
+                weights.perceptual * lpips(2 * frames - 1, full).mean()
+            )
         return Losses(terms, self.figures(code.tokens, error))
 
     def pixel_weights(self, x: Tensor) -> Tensor:
@@ -191,7 +191,9 @@ class Tokenizer(nn.Module):
         if self.config.kmeans_start:
             if self.config.architecture == "patch":
                 self.start_projections(frames)
-            self.embedding.weight.copy_(kmeans(self.vectors(frames), self.config.vocab_size))
+            self.embedding.weight.copy_(
+                kmeans(self.vectors(frames), self.config.vocab_size)
+            )
 
     @torch.no_grad()
     def vectors(self, frames: Tensor) -> Tensor:
@@ -200,14 +202,18 @@ class Tokenizer(nn.Module):
 
     def start_projections(self, frames: Tensor) -> None:
         """Encoder and decoder of patches: their principal components, and back."""
+        assert isinstance(self.encoder, PatchEncoder)
+        assert isinstance(self.decoder, PatchDecoder)
+        project, draw = self.encoder[1], self.decoder[1]
+        assert isinstance(project, nn.Linear) and isinstance(draw, nn.Linear)
         patches = self.encoder[0](self.scale(frames)).flatten(0, 2)  # (N*K, 3*p*p)
         moving = patches[patches.abs().amax(1) > 2 * FOREGROUND_THRESHOLD]
         if len(moving) <= self.config.z_channels:
             moving = patches
         _, _, basis = torch.linalg.svd(moving.T @ moving)
         rows = basis[: self.config.z_channels]  # (z, 3*p*p), orthonormal
-        self.encoder[1].weight.copy_(rows)
-        self.decoder[1].weight.copy_(rows.T)
+        project.weight.copy_(rows)
+        draw.weight.copy_(rows.T)
         for conv in (self.pre_quant_conv, self.post_quant_conv):
             nn.init.dirac_(conv.weight)
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]

@@ -137,7 +137,9 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch_size: int) -> KVCache:
         """An empty cache for `batch_size` sequences, on this module's device."""
-        attn = self.blocks[0].attn
+        block = self.blocks[0]
+        assert isinstance(block, Block)
+        attn = block.attn
         device = attn.proj.weight.device.type
         autocast = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if autocast else torch.float32

@@ -54,15 +54,15 @@ class Labels:
 
 @lru_cache(maxsize=1024)
 def places(
-    start: int, length: int, tokens_per_block: int, parallel: bool, device: torch.device
+    start: int, length: int, tokens_per_block: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Indices (int64, from 0) into tokens start ... start + length - 1: the frame
     tokens, the actions, and the positions that predict a frame token."""
     at = torch.arange(start, start + length) % tokens_per_block
     is_action = at == tokens_per_block - 1
     # The action predicts the next frame's first token, so the last frame token has
-    # nothing left to predict. In parallel, token i predicts the next frame's token i.
-    silent = is_action if parallel else at == tokens_per_block - 2
+    # nothing left to predict
+    silent = at == tokens_per_block - 2
     frame, action, predicts = (
         mask.nonzero().flatten().to(device) for mask in (~is_action, is_action, ~silent)
     )
@@ -76,7 +76,14 @@ def head(embed_dim: int, outputs: int) -> nn.Sequential:
 
 
 class WorldModel(nn.Module):
-    """GPT over blocks of K frame tokens and one action."""
+    """GPT over blocks of K frame tokens and one action.
+
+    A frame's tokens are predicted one after another; `unlabelled` is how many of a
+    segment's predictions are of the frame behind it, which has no labels.
+    """
+
+    parallel = False
+    unlabelled = 1
 
     def __init__(
         self,
@@ -90,7 +97,6 @@ class WorldModel(nn.Module):
         self.tokens_per_frame = tokens_per_frame
         self.tokens_per_block = tokens_per_frame + 1
         self.max_tokens = self.tokens_per_block * config.max_blocks
-        block_causal = config.attention == "block_causal" or self.parallel
         self.action_embedding = nn.Embedding(num_actions, config.embed_dim)
         self.token_embedding = nn.Embedding(vocab_size, config.embed_dim)
         self.pos_emb = nn.Embedding(self.max_tokens, config.embed_dim)
@@ -99,29 +105,22 @@ class WorldModel(nn.Module):
             config.num_layers,
             config.num_heads,
             config.dropout,
-            block_causal_mask(self.max_tokens, self.tokens_per_block)
-            if block_causal
-            else causal_mask(self.max_tokens),
+            causal_mask(self.max_tokens)
+            if config.attention == "causal"
+            else block_causal_mask(self.max_tokens, self.tokens_per_block),
         )
         self.head_observations = head(config.embed_dim, vocab_size)
         self.head_rewards = head(config.embed_dim, 3)
         self.head_ends = head(config.embed_dim, 2)
         self.apply(init_weights)
 
-    @property
-    def parallel(self) -> bool:
-        """Whether a frame's tokens are predicted together, from the frame before."""
-        return self.config.prediction == "parallel"
-
-    @property
-    def unlabelled(self) -> int:
-        """How many of a segment's predictions are of the frame behind it."""
-        return self.tokens_per_frame if self.parallel else 1
-
     def new_cache(self, batch_size: int) -> KVCache:
+        """An empty cache for sequences up to `max_tokens` long."""
         return self.transformer.new_cache(batch_size)
 
-    def embed(self, tokens: Tensor, start: int, frame: Tensor, action: Tensor) -> Tensor:
+    def embed(
+        self, tokens: Tensor, start: int, frame: Tensor, action: Tensor
+    ) -> Tensor:
         """tokens (B, L) int64 -> (B, L, E): two tables, plus the position."""
         length = tokens.shape[1]
         table = self.pos_emb.weight[start : start + length]  # (L, E)
@@ -131,10 +130,11 @@ class WorldModel(nn.Module):
         return x + table
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
-        """tokens (B, L) int64, in order frame, action, frame, ... behind the cache's."""
+        """tokens (B, L) int64: frame, action, frame, ... behind those of the cache."""
         start = cache.size if cache is not None else 0
+        length = tokens.shape[1]
         frame, action, predicts = places(
-            start, tokens.shape[1], self.tokens_per_block, self.parallel, tokens.device
+            start, length, self.tokens_per_block, tokens.device
         )
         x = self.transformer(self.embed(tokens, start, frame, action), cache)
         return WorldModelOutput(
@@ -154,10 +154,8 @@ class WorldModel(nn.Module):
         """Targets for a segment: frame_tokens (B, T, K) int64."""
         pad = ~batch.mask
         observations = frame_tokens.masked_fill(pad[..., None], IGNORE)
-        if self.parallel:
-            observations = rearrange(observations[:, 1:], "b t k -> b (t k)")
-        else:
-            observations = rearrange(observations, "b t k -> b (t k)")[:, 1:]
+        # The first unlabelled tokens are in no position's future
+        observations = rearrange(observations, "b t k -> b (t k)")[:, self.unlabelled :]
         rewards = (batch.rewards.sign() + 1).long().masked_fill(pad, IGNORE)
         ends = batch.ends.long().masked_fill(pad, IGNORE)
         return Labels(observations.flatten(), rewards.flatten(), ends.flatten())
@@ -180,9 +178,7 @@ class WorldModel(nn.Module):
 
     def optimizer_groups(self, weight_decay: float) -> list[dict]:
         """AdamW groups: weights of linear layers decay; nothing else does."""
-        linear = {
-            id(m.weight) for m in self.modules() if isinstance(m, nn.Linear)
-        }
+        linear = {id(m.weight) for m in self.modules() if isinstance(m, nn.Linear)}
         decay = [p for p in self.parameters() if id(p) in linear]
         rest = [p for p in self.parameters() if id(p) not in linear]
         return [
@@ -192,7 +188,11 @@ class WorldModel(nn.Module):
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits.float(), labels, ignore_index=IGNORE)
+    """Mean over what is labelled; 0, not NaN, if nothing is."""
+    total = F.cross_entropy(
+        logits.float(), labels, ignore_index=IGNORE, reduction="sum"
+    )
+    return total / (labels != IGNORE).sum().clamp(min=1)
 
 
 def init_weights(module: nn.Module) -> None:

@@ -50,6 +50,8 @@ def load(trainer: Trainer, run: Run) -> None:
     state = read(run.checkpoints / FILE, trainer.device)
     try:
         restore(trainer, run, state)
+    except ConfigError:  # a damaged episode: its message says so already
+        raise
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{run.checkpoints / FILE} does not fit this run's config.yaml: {error}"
@@ -132,6 +134,8 @@ def start_parts(agent: Agent, init: InitConfig) -> None:
     for name in PARTS:
         if getattr(init, name):
             copy_part(source, agent, name, init.path)
+    if init.tokenizer and not init.actor_critic and agent.config.tokenizer.subtract_background:
+        agent.actor_critic.see_background(agent.tokenizer.background)
 
 
 def copy_part(source: Agent, agent: Agent, name: str, path: str) -> None:

@@ -65,7 +65,7 @@ def count_right(
     wm = agent.world_model
     output = wm(wm.sequence(tokens, actions))
     before, after = tokens[:, :-1], tokens[:, 1:]  # (B, T - 1, K)
-    # Of the predictions in a row, the last (T - 1) * K are of the frames after the first
+    # Of the predictions in a row, the last (T - 1) * K are of frames after the first
     guess = output.observations[:, : -wm.unlabelled].argmax(-1)[:, -after[0].numel() :]
     right = guess.reshape(after.shape) == after
     real = mask[:, 1:, None].expand_as(after)

@@ -1,4 +1,4 @@
-"""Means of what an epoch's steps report, kept on the device until they are asked for."""
+"""Means of what an epoch's steps report, kept on the device until asked for."""
 
 from __future__ import annotations
 

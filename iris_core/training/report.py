@@ -236,9 +236,7 @@ class Reporter:
             "episodes": len(played.returns),
             "returns": played.returns.tolist(),
             "human_normalised": human_normalised(game, mean),
-            "table": [
-                {"name": n, "mean": m, "standard_error": e} for n, m, e in table
-            ],
+            "table": [{"name": n, "mean": m, "standard_error": e} for n, m, e in table],
         }
         write_atomic(self.run.path / "results.json", json.dumps(results, indent=2))
 

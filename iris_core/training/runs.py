@@ -3,6 +3,7 @@
 outputs/YYYY-MM-DD/hh-mm-ss/
     config.yaml        every setting
     versions.json      what made it: commit, Python, libraries, device
+    results.json       the final test, beside learning_curve.png
     metrics.csv        a row an epoch
     tensorboard/       the same numbers for TensorBoard
     checkpoints/       agent, optimizers, random states, epoch
@@ -51,16 +52,16 @@ class Run:
         """Make a new folder under `config.outputs`, with its config and versions.
 
         Raises:
-            ConfigError: the folder cannot be written.
+            ConfigError: the folder cannot be written, or the device is not there.
         """
+        versions = json.dumps(find_versions(config.device), indent=2) + "\n"
         path = Path(config.outputs)
         try:
             path = new_folder(path)
             for name in FOLDERS:
                 (path / name).mkdir(parents=True)
             write_atomic(path / "config.yaml", config_to_yaml(config))
-            versions = json.dumps(find_versions(config.device), indent=2)
-            write_atomic(path / "versions.json", versions + "\n")
+            write_atomic(path / "versions.json", versions)
         except OSError as error:
             raise ConfigError(
                 f"cannot write the run folder {path}: {error.strerror}."
@@ -154,7 +155,7 @@ def new_folder(outputs: Path) -> Path:
 
 def latest_run(outputs: str | Path = "outputs") -> Path | None:
     """The run folder made last under `outputs`; None if there is none."""
-    folders = [found.parent for found in Path(outputs).glob("*/*/config.yaml")]
+    folders = [found.parent for found in Path(outputs).glob("????-??-??/*/config.yaml")]
     return max(folders, key=start_order, default=None)
 
 
@@ -193,9 +194,10 @@ def write_atomic(path: str | Path, content: str | bytes) -> None:
 
 def find_versions(device: str) -> dict[str, Any]:
     """What a run was made with: commit, Python, libraries, platform, device."""
+    ours = git("ls-files", Path(__file__).name) != ""  # not a repository around us
     return {
-        "commit": git("rev-parse", "HEAD") or None,
-        "uncommitted_changes": bool(git("status", "--porcelain")),
+        "commit": (ours and git("rev-parse", "HEAD")) or None,
+        "uncommitted_changes": ours and git("status", "--porcelain") != "",
         "python": platform.python_version(),
         **{name: library_version(name) for name in LIBRARIES},
         "platform": platform.platform(),

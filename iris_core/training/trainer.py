@@ -65,7 +65,7 @@ class Trainer:
         ConfigError: a device, game or checkpoint that can't be used.
     """
 
-    def __init__(self, config: Config, run: Run) -> None:
+    def __init__(self, config: Config, run: Run, resuming: bool = False) -> None:
         self.config = config
         self.run_folder = run
         self.device = resolve_device(config.device)
@@ -77,7 +77,8 @@ class Trainer:
         envs = make_vector(config.env, "train", config.env.num_envs)
         actions = action_meanings(envs.envs[0])
         self.agent = Agent.from_config(config, len(actions), actions)
-        checkpoint.start_parts(self.agent, config.init)
+        if not resuming:  # the run's own checkpoint has what came from elsewhere
+            checkpoint.start_parts(self.agent, config.init)
         self.agent.to(self.device).eval()
         self.slow_critic = slow_copy(self.agent.actor_critic)
         self.replay = Replay()
@@ -90,7 +91,7 @@ class Trainer:
     @classmethod
     def resume(cls, run: Run) -> Trainer:
         """Go on from the last checkpoint of a run, exactly."""
-        trainer = cls(run.config, run)
+        trainer = cls(run.config, run, resuming=True)
         checkpoint.load(trainer, run)
         return trainer
 
@@ -203,15 +204,21 @@ class Trainer:
 
     def tend_codebook(self, updates: int) -> None:
         """Start the codebook from data, and later give dead codes another chance."""
-        config, tokenizer = self.config.tokenizer, self.agent.tokenizer
         if updates == 0:
-            frames = self.some_frames()
-            background = frames.median(dim=0).values
-            tokenizer.start_from(frames, background)
+            self.start_from_data()
+        elif self.config.tokenizer.revive_dead_codes and updates % REVIVE_EVERY == 0:
+            self.agent.tokenizer.revive(self.some_frames())
+
+    def start_from_data(self) -> None:
+        """Fit the parts that start from data, unless they came trained."""
+        init = self.config.init
+        frames = self.some_frames()
+        background = frames.median(dim=0).values
+        if not (init.path and init.tokenizer):
+            self.agent.tokenizer.start_from(frames, background)
+        if not (init.path and init.actor_critic):
             self.agent.actor_critic.see_background(background)
-            self.slow_critic = slow_copy(self.agent.actor_critic)
-        elif config.revive_dead_codes and updates % REVIVE_EVERY == 0:
-            tokenizer.revive(self.some_frames())
+        self.slow_critic = slow_copy(self.agent.actor_critic)
 
     def some_frames(self) -> Tensor:
         return self.replay.sample_frames(START_FRAMES, self.rng, self.device)
@@ -249,10 +256,9 @@ class Trainer:
         """What is left of the epoch under way, then its test, line and checkpoint."""
         progress = self.progress
         for name, steps, do in self.plan(progress.epoch)[progress.stretch :]:
-            started = time.perf_counter()
             title = f"epoch {progress.epoch} {name}"
             bar = tqdm(total=steps, initial=progress.step, desc=title, leave=False)
-            with bar:
+            with bar, self.timed(name):
                 while progress.step < steps:
                     self.check_stop()
                     self.meter.add(name, do())
@@ -260,9 +266,6 @@ class Trainer:
                     bar.update()
             progress.stretch += 1
             progress.step = 0
-            seconds = time.perf_counter() - started
-            progress.seconds += seconds
-            self.meter.seconds(name, seconds, steps)
         report.epoch(progress.epoch, self.meter.means())
         self.meter = Meter()
         progress.epoch += 1
@@ -271,6 +274,17 @@ class Trainer:
         last = done == self.config.training.epochs
         if done % self.config.training.checkpoint_every == 0 or last:
             checkpoint.save(self, self.run_folder)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Note the time of the steps inside, also when Ctrl-C cuts them short."""
+        started, first = time.perf_counter(), self.progress.step
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - started
+            self.progress.seconds += seconds
+            self.meter.seconds(name, seconds, self.progress.step - first)
 
     def check_stop(self) -> None:
         if self.stopping:
