@@ -20,6 +20,7 @@ class DreamEnv:
     tokens: (B, K) int64, the current frame. The cache holds what came before it (and,
     token by token, the frame itself); when it cannot hold another step it is filled
     again with the last `context` frames alone (1 in the paper: the current frame).
+    temperature is that of the frame tokens' sampling (1 in the paper).
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class DreamEnv:
         world_model: WorldModel,
         sample: Sampler = categorical,
         context: int = 1,
+        temperature: float = 1.0,
     ) -> None:
         self.tokenizer = tokenizer
         self.world_model = world_model
         self.sample = sample
         self.context = context
+        self.temperature = temperature
         self.tokens = torch.empty(0, dtype=torch.int64)
         self.past: list[Tensor] = []  # earlier blocks, (B, K + 1) each, oldest first
 
@@ -89,7 +92,7 @@ class DreamEnv:
         if predict_frame:
             self.past.append(block)
             self.tokens = (
-                self.sample(output.observations)
+                self.sample(output.observations / self.temperature)
                 if wm.parallel
                 else self.token_by_token(output)
             )  # (B, K)
@@ -100,7 +103,8 @@ class DreamEnv:
         """Sample the next frame's tokens, each seeing those before it: (B, K)."""
         tokens: list[Tensor] = []
         for _ in range(self.world_model.tokens_per_frame):
-            tokens.append(self.sample(output.observations[:, -1]))
+            logits = output.observations[:, -1] / self.temperature
+            tokens.append(self.sample(logits))
             output = self.world_model(tokens[-1][:, None], self.cache)
         return torch.stack(tokens, dim=1)
 
@@ -129,8 +133,11 @@ def imagine(
     and values keep their graph; nothing else has one. slow_critic: whose values the
     returns bootstrap from; the policy's own if None.
     """
-    context = min(agent.config.world_model.dream_context, batch.mask.shape[1])
-    dream = DreamEnv(agent.tokenizer, agent.world_model, sample, context)
+    config = agent.config.world_model
+    context = min(config.dream_context, batch.mask.shape[1])
+    dream = DreamEnv(
+        agent.tokenizer, agent.world_model, sample, context, config.dream_temperature
+    )
     with torch.no_grad():
         tokens = agent.tokenizer.encode(batch.frames).tokens  # (B, T, K)
         seen = agent.tokenizer.decode(tokens[:, :-1])

@@ -116,6 +116,11 @@ def other_conflicts(config: Config) -> Iterable[str]:
             " world_model.prediction=parallel: token by token there is one each."
         )
     channels = config.actor_critic.channels
+    if world_model.dream_context >= world_model.max_blocks:
+        yield (
+            f"world_model.dream_context={world_model.dream_context} must be less than"
+            f" world_model.max_blocks={world_model.max_blocks}, or no step fits."
+        )
     strided = config.actor_critic.strided
     count = 3 if strided else 4
     if len(channels) != count:

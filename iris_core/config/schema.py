@@ -148,6 +148,12 @@ class WorldModelConfig:
         " 4 make the sequence four times shorter",
         low=1,
     )
+    dream_temperature: float = setting(
+        1.0,
+        "of the sampling of frame tokens in a dream; below 1 in games with little chance"
+        " in them, so that a rare slip does not put a second ball on the screen",
+        low=1e-6,
+    )
     dream_context: int = setting(
         1,
         "real frames a dream starts from; one frame does not say which way a ball flies",

@@ -71,14 +71,13 @@ class ActorCritic(nn.Module):
         super().__init__()
         self.config = config
         widths = [3, *config.channels]
-        pairs = zip(widths[:-1], widths[1:], strict=True)
+        pairs = pairwise(widths)
         if config.strided:  # 64 -> 16 -> 8 -> 4 pixels wide
             shapes = [(8, 4, 2), (3, 2, 1), (3, 2, 1)]  # kernel, stride, padding
         else:  # pooling halves the width after each: 64 -> 32 -> 16 -> 8 -> 4
             shapes = [(3, 1, 1)] * 4
         self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, *shape)
-            for (i, o), shape in zip(pairs, shapes, strict=True)
+            nn.Conv2d(i, o, *shape) for (i, o), shape in zip(pairs, shapes, strict=True)
         )
         features = widths[-1] * 4 * 4
         self.norm = (
@@ -162,7 +161,7 @@ class ActorCritic(nn.Module):
             "value": mean((values - returns).pow(2), live),
             "entropy": -config.entropy_weight * mean(policy.entropy(), live),
         }
-        return Losses(terms, rollout_figures(rollout, returns, policy))
+        return Losses(terms, rollout_figures(rollout, returns, policy, live))
 
     def live_steps(self, ends: Tensor) -> Tensor:
         """Weight of every step (B, H): all 1, or 0 after an end where so configured."""
@@ -183,14 +182,14 @@ def mean(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def rollout_figures(
-    rollout: Rollout, returns: Tensor, policy: Categorical
+    rollout: Rollout, returns: Tensor, policy: Categorical, live: Tensor
 ) -> dict[str, Tensor]:
-    """What to watch while a policy learns."""
+    """What to watch while a policy learns; live (B, H - 1) weighs the steps."""
     return {
-        "imagined_reward": rollout.rewards.sum(1).mean(),
-        "imagined_end": rollout.ends.float().mean(),
-        "mean_value": rollout.values.detach().mean(),
-        "mean_return": returns.mean(),
+        "imagined_reward": (rollout.rewards[:, :-1] * live).sum(1).mean(),
+        "imagined_end": mean(rollout.ends[:, :-1].float(), live),
+        "mean_value": mean(rollout.values[:, :-1].detach(), live),
+        "mean_return": mean(returns, live),
         "policy_entropy": policy.entropy().detach().mean(),
     }
 

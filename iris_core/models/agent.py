@@ -139,8 +139,8 @@ class Agent(nn.Module):
         if metadata.get("format") != FORMAT:
             raise ConfigError(
                 f"{path} is no agent of this library (format "
-                f"{metadata.get('format', 'missing')!r}, expected {FORMAT!r}). Published "
-                "IRIS checkpoints are read with load_published."
+                f"{metadata.get('format', 'missing')!r}, expected {FORMAT!r}). "
+                "Published IRIS checkpoints are read with load_published."
             )
         agent = cls(
             config_from_dict(json.loads(metadata["config"])),

@@ -5,7 +5,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 
-def kmeans(x: Tensor, k: int, iterations: int = 15, limit: int = 20_000) -> Tensor:
+def kmeans(x: Tensor, k: int, iterations: int = 8, limit: int = 8_000) -> Tensor:
     """(N, d) float -> (k, d) centres, on x's device.
 
     Equal rows count once, so that a rare object weighs as much as the background; a

@@ -118,6 +118,16 @@ class WorldModel(nn.Module):
         """An empty cache for sequences up to `max_tokens` long."""
         return self.transformer.new_cache(batch_size)
 
+    def first_position(self, length: int, cache: KVCache | None) -> int:
+        """Where `length` positions behind the cache's begin; ValueError if they do
+        not fit."""
+        start = cache.size if cache is not None else 0
+        if start + length > self.max_tokens:
+            raise ValueError(
+                f"{start + length} tokens do not fit a world model of {self.max_tokens}"
+            )
+        return start
+
     def embed(
         self, tokens: Tensor, start: int, frame: Tensor, action: Tensor
     ) -> Tensor:
@@ -131,8 +141,8 @@ class WorldModel(nn.Module):
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
         """tokens (B, L) int64: frame, action, frame, ... behind those of the cache."""
-        start = cache.size if cache is not None else 0
         length = tokens.shape[1]
+        start = self.first_position(length, cache)
         frame, action, predicts = places(
             start, length, self.tokens_per_block, tokens.device
         )

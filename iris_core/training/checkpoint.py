@@ -134,7 +134,7 @@ def start_parts(agent: Agent, init: InitConfig) -> None:
     for name in PARTS:
         if getattr(init, name):
             copy_part(source, agent, name, init.path)
-    if init.tokenizer and not init.actor_critic and agent.config.tokenizer.subtract_background:
+    if agent.config.tokenizer.subtract_background and not init.actor_critic:
         agent.actor_critic.see_background(agent.tokenizer.background)
 
 

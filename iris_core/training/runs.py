@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_core.config import Config, ConfigError, config_from_yaml, config_to_yaml
+from iris_core.replay import write_whole
 
 FOLDERS = (
     "checkpoints",
@@ -175,21 +176,9 @@ def recent(path: Path) -> str:
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: a crash never leaves half of one.
-
-    The bytes go to a neighbour, reach the disk, and take the name in one step.
-    """
-    path = Path(path)
+    """Write a file whole or not at all: a crash never leaves half of one."""
     data = content.encode() if isinstance(content, str) else content
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(Path(path), lambda file: file.write(data))
 
 
 def find_versions(device: str) -> dict[str, Any]:

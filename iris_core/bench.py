@@ -1,0 +1,199 @@
+"""How long each part of training takes on this machine: `iris bench preset=tutorial`.
+
+The parts are the trainer's own, at a preset's sizes, on a few hundred steps of random
+play. Weights are random: what they are does not change how long they take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from gymnasium.vector import AutoresetMode
+
+from iris_core.config import Config, ConfigError, load_config
+from iris_core.dream import DreamEnv
+from iris_core.envs.vector import make_vector
+from iris_core.evaluate import TestPlay
+from iris_core.training.collect import to_frames
+from iris_core.training.runs import Run, find_versions, write_atomic
+from iris_core.training.trainer import Trainer
+
+RANDOM_STEPS = 400  # in the replay that updates sample from
+SHORTEST = 0.1  # seconds of a repeat: what is quicker is done several times in it
+
+Part = Callable[[], Any]
+Timing = dict[str, float]  # batch, and seconds of one call: median, least, most
+
+
+def main(argv: Sequence[str]) -> int:
+    """iris bench [name=value ...] [--repeats N] [--out FILE]; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="iris bench", description=__doc__)
+    parser.add_argument("overrides", nargs="*", metavar="name=value")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N")
+    about = "the JSON; by default results/benchmarks/PRESET-DEVICE.json"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=about)
+    args = parser.parse_intermixed_args(argv)
+    if args.repeats < 1:
+        parser.error("--repeats must be 1 or more")
+    config = load_config(overrides=args.overrides)
+    with tempfile.TemporaryDirectory() as folder:
+        config.outputs = folder
+        trainer = Trainer(config, Run.create(config))
+        out = args.out or default_file(args.overrides, trainer.device)
+        check_folder(out)
+        timings = measure(trainer, args.repeats)
+    report = {
+        "overrides": args.overrides,
+        "repeats": args.repeats,
+        "machine": machine(config),
+        "seconds": timings,
+    }
+    write_atomic(out, json.dumps(report, indent=2) + "\n")
+    print(f"{table(timings)}\n\n{out}")
+    return 0
+
+
+def default_file(overrides: Sequence[str], device: torch.device) -> Path:
+    """results/benchmarks/<preset>-<device>.json"""
+    values = dict(override.split("=", 1) for override in overrides)
+    preset = values.get("preset", "tutorial")
+    return Path("results", "benchmarks", f"{preset}-{device.type}.json")
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a file that can't be written before the work for it is done."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise ConfigError(f"cannot write {out}: {error.strerror}") from error
+
+
+def measure(trainer: Trainer, repeats: int) -> dict[str, Timing]:
+    """Every part of training by name; `batch` games, frames or samples a call."""
+    config, tokenizer = trainer.config, trainer.agent.tokenizer
+    for _ in range(math.ceil(RANDOM_STEPS / config.env.num_envs)):
+        trainer.warm_step()
+    trainer.collector.begin(trainer.agent)
+    trainer.progress.step = 1  # in the middle of a stretch of collecting
+    frame = trainer.replay.sample_frames(1, trainer.rng, trainer.device)
+    tokens = tokenizer.encode(frame).tokens
+    dreams, games = config.actor_critic.updates.batch_size, config.evaluation.num_envs
+    parts: dict[str, tuple[int, Part]] = {
+        "collect_step": (config.env.num_envs, trainer.collect_step),
+        **{
+            f"{c.name}_update": (
+                c.config.batch_size,
+                partial(c.update, trainer.autocast),
+            )
+            for c in trainer.components
+        },
+        "dream_step": (dreams, dreaming(trainer, dreams)),
+        "dream_step_alone": (1, dreaming(trainer, 1)),
+        "encode_frame": (1, without_gradient(trainer, tokenizer.encode, frame)),
+        "decode_frame": (1, without_gradient(trainer, tokenizer.decode, tokens)),
+        "test_step": (games, testing(trainer, games)),
+    }
+    return {
+        name: {"batch": batch, **timed(part, repeats, trainer.device)}
+        for name, (batch, part) in parts.items()
+    }
+
+
+def without_gradient(trainer: Trainer, do: Callable[..., Any], *args: Any) -> Part:
+    """`do(*args)` as training does it where nothing learns."""
+
+    def part() -> None:
+        with torch.no_grad(), trainer.autocast:
+            do(*args)
+
+    return part
+
+
+def dreaming(trainer: Trainer, batch: int) -> Part:
+    """A step of `batch` dreams; the cache is refreshed in its turn."""
+    agent, context = trainer.agent, trainer.config.world_model.dream_context
+    dream = DreamEnv(agent.tokenizer, agent.world_model, context=context)
+    frames = trainer.replay.sample_frames(batch, trainer.rng, trainer.device)
+    without_gradient(trainer, dream.reset, frames)()
+    actions = torch.zeros(batch, dtype=torch.int64, device=trainer.device)
+    return without_gradient(trainer, dream.step, actions)
+
+
+def testing(trainer: Trainer, games: int) -> Part:
+    """A step of test play, policy and games together."""
+    agent, memory = trainer.agent, trainer.agent.new_state(games)
+    envs = make_vector(trainer.config.env, "test", games, AutoresetMode.DISABLED)
+    play = TestPlay(envs, episodes=games, seed=0, keep=0)
+
+    def step() -> None:
+        actions, _ = agent.act(to_frames(play.pixels, agent.device), memory)
+        play.step(actions.cpu().numpy())
+
+    return without_gradient(trainer, step)
+
+
+def timed(part: Part, repeats: int, device: torch.device) -> Timing:
+    """Seconds of one call: the median over repeats after a warm-up, and the spread."""
+
+    def seconds(times: int) -> float:
+        wait_for(device)
+        started = time.perf_counter()
+        for _ in range(times):
+            part()
+        wait_for(device)
+        return (time.perf_counter() - started) / times
+
+    seconds(1)  # kernels are chosen and memory is taken
+    times = math.ceil(SHORTEST / seconds(1))
+    each = [seconds(times) for _ in range(repeats)]
+    return {"median": median(each), "least": min(each), "most": max(each)}
+
+
+def wait_for(device: torch.device) -> None:
+    """A GPU works behind the program's back: wait until it has finished."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def machine(config: Config) -> dict[str, Any]:
+    """What the figures hold for."""
+    return {
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        **find_versions(config.device),
+    }
+
+
+def cpu_model() -> str:
+    """The processor's name; on Linux Python does not tell it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def table(timings: dict[str, Timing]) -> str:
+    """Milliseconds, a part a line."""
+    lines = [f"{'ms':20}{'batch':>6}{'median':>10}{'least':>10}{'most':>10}"]
+    for name, timing in timings.items():
+        cells = [f"{1000 * timing[key]:10.2f}" for key in ("median", "least", "most")]
+        lines.append(f"{name:20}{timing['batch']:6}{''.join(cells)}")
+    return "\n".join(lines)

@@ -1,0 +1,450 @@
+"""The world model as an environment, and rollouts of a policy in it."""
+
+from copy import deepcopy
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from iris_core.config import Config, load_config
+from iris_core.dream import DreamEnv, fill_left, imagine
+from iris_core.models.actor_critic import Rollout, slow_copy
+from iris_core.models.agent import Agent, categorical, greedy
+from iris_core.models.world_model import WorldModelOutput
+from iris_core.replay import Batch
+
+BLOCKS = 4  # that the world models of these tests remember
+K = 16  # tokens of a frame
+MODES = {
+    "autoregressive": ["world_model.prediction=autoregressive"],
+    "parallel": ["world_model.prediction=parallel"],
+    "grouped": [
+        "world_model.prediction=parallel",
+        "world_model.tokens_per_position=4",
+    ],
+}
+modes = pytest.mark.parametrize("mode", MODES)
+contexts = pytest.mark.parametrize("context", [1, 3])
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+@cache
+def load(mode: str, *overrides: str) -> Config:
+    """Cached, for Hydra takes its time."""
+    memory = f"world_model.max_blocks={BLOCKS}"
+    return load_config("smoke", [memory, *MODES[mode], *overrides])
+
+
+def make_agent(mode: str, *overrides: str) -> Agent:
+    agent = Agent.from_config(deepcopy(load(mode, *overrides)), 3).eval()
+    with torch.no_grad():  # codes that decode to different frames, sharper predictions
+        agent.tokenizer.embedding.weight.mul_(20)
+        for p in agent.world_model.parameters():
+            p.mul_(3)
+    return agent
+
+
+class Recorder:
+    """Samples, and keeps the logits that it was shown."""
+
+    def __init__(self, sample=categorical) -> None:
+        self.sample = sample
+        self.seen: list[Tensor] = []
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        self.seen.append(logits)
+        return self.sample(logits)
+
+
+def count_refreshes(dream: DreamEnv, monkeypatch) -> list[int]:
+    """A list that grows by 1 at every refresh from now on."""
+    done: list[int] = []
+    refresh = dream.refresh
+
+    def counted() -> None:
+        done.append(1)
+        refresh()
+
+    monkeypatch.setattr(dream, "refresh", counted)
+    return done
+
+
+@modes
+@pytest.mark.parametrize("lead", [(2,), (2, 1), (2, 3)], ids=str)
+def test_shapes_and_ranges(mode, lead):
+    agent = make_agent(mode)
+    dream = DreamEnv(agent.tokenizer, agent.world_model, context=3)
+    start = torch.rand(*lead, 3, 64, 64)
+    frames = dream.reset(start)
+    now = start if len(lead) == 1 else start[:, -1]
+    with torch.no_grad():
+        assert torch.allclose(frames, agent.tokenizer.reconstruct(now), atol=1e-5)
+    for _ in range(2 * BLOCKS):
+        frames, rewards, ends = dream.step(torch.randint(3, (2,)))
+        assert frames.shape == (2, 3, 64, 64) and rewards.shape == ends.shape == (2,)
+        assert frames.min() >= 0 and frames.max() <= 1
+        assert frames.dtype == rewards.dtype == torch.float32
+        assert set(rewards.tolist()) <= {-1.0, 0.0, 1.0} and ends.dtype == torch.bool
+        assert dream.tokens.shape == (2, K) and dream.tokens.dtype == torch.int64
+        assert not frames.requires_grad
+
+
+@modes
+def test_rewards_and_ends_mean_their_classes(mode, monkeypatch):
+    agent = make_agent(mode)
+    dream = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    wm, forward = agent.world_model, agent.world_model.forward
+    wanted: dict[str, int] = {}
+
+    def certain(tokens, cache=None) -> WorldModelOutput:
+        output = forward(tokens, cache)
+        rewards = torch.eye(3)[wanted["reward"]].expand_as(output.rewards)
+        ends = torch.eye(2)[wanted["end"]].expand_as(output.ends)
+        return WorldModelOutput(output.observations, rewards, ends)
+
+    dream.reset(torch.rand(2, 3, 64, 64))
+    monkeypatch.setattr(wm, "forward", certain)
+    for reward in range(3):
+        for end in range(2):
+            wanted.update(reward=reward, end=end)
+            _, rewards, ends = dream.step(torch.zeros(2, dtype=torch.int64))
+            assert rewards.tolist() == [reward - 1.0] * 2
+            assert ends.tolist() == [bool(end)] * 2
+
+
+@modes
+@contexts
+def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
+    """Against the whole history, and a plain rule of what the cache should hold."""
+    agent = make_agent(mode)
+    wm, record = agent.world_model, Recorder()
+    dream = DreamEnv(agent.tokenizer, wm, record, context)
+    tokens, actions = torch.randint(32, (2, context, K)), torch.randint(3, (2, 99))
+    dream.start(tokens, actions[:, : context - 1])
+    refreshes = count_refreshes(dream, monkeypatch)
+    frames = list(tokens.unbind(1))  # all that the dream ever showed
+    first, refreshed_at = 0, []
+    for step in range(1, 13):
+        now = context + step - 2  # index of the current frame
+        # The step's last token: the next frame's, or in parallel this block's action
+        if now + (2 if mode == "autoregressive" else 1) - first > BLOCKS:
+            first = now - (context - 1)
+            refreshed_at.append(step)
+        record.seen.clear()
+        refreshes.clear()
+        dream.step(actions[:, now])
+        assert bool(refreshes) == (step in refreshed_at)
+        blocks = wm.sequence(
+            torch.stack(frames[first:], dim=1), actions[:, first : now + 1]
+        )
+        frames.append(dream.tokens)
+        with torch.no_grad():
+            fresh = wm(blocks)
+            if mode == "autoregressive":
+                seen = wm(torch.cat([blocks, dream.tokens], dim=1)).observations
+            else:
+                seen = fresh.observations
+        rewards, ends, *observations = record.seen
+        assert torch.allclose(rewards, fresh.rewards[:, -1], atol=1e-4)
+        assert torch.allclose(ends, fresh.ends[:, -1], atol=1e-4)
+        if mode == "autoregressive":
+            stacked = torch.stack(observations, dim=1)
+        else:
+            (stacked,) = observations
+        assert torch.allclose(stacked, seen[:, -K:], atol=1e-4)
+    expected = {
+        ("autoregressive", 1): [4, 7, 10],  # the current frame alone leaves 3 steps
+        ("autoregressive", 3): list(range(2, 13)),
+        ("parallel", 1): [5, 9],
+        ("parallel", 3): [3, 5, 7, 9, 11],
+    }
+    kind = "autoregressive" if mode == "autoregressive" else "parallel"
+    assert refreshed_at == expected[kind, context]
+
+
+@modes
+def test_the_past_does_not_grow_for_ever(mode):
+    agent = make_agent(mode)
+    dream = DreamEnv(agent.tokenizer, agent.world_model, context=3)
+    dream.reset(torch.rand(1, 3, 64, 64))
+    for _ in range(12):
+        dream.step(torch.zeros(1, dtype=torch.int64))
+        assert len(dream.past) <= BLOCKS
+
+
+@modes
+def test_a_greedy_dream_is_the_same_again(mode):
+    agent = make_agent(mode)
+    start, actions = torch.rand(2, 3, 64, 64), torch.randint(3, (8, 2))
+    runs = []
+    for _ in range(2):
+        dream = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+        dream.reset(start)
+        runs.append([dream.step(a) for a in actions])
+        torch.rand(5)  # random numbers do not matter
+    for ours, theirs in zip(*runs, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@modes
+def test_a_reset_forgets(mode):
+    agent = make_agent(mode)
+    start = torch.rand(2, 3, 64, 64)
+    used = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    used.reset(torch.rand(3, 3, 64, 64))
+    for _ in range(5):
+        used.step(torch.zeros(3, dtype=torch.int64))
+    new = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    assert torch.equal(used.reset(start), new.reset(start))
+    actions = torch.tensor([1, 2])
+    for ours, theirs in zip(used.step(actions), new.step(actions), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@modes
+def test_dreams_side_by_side_do_not_mix(mode):
+    agent = make_agent(mode)
+    start, actions = torch.rand(3, 3, 64, 64), torch.randint(3, (6, 3))
+    together = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    together.reset(start)
+    frames = torch.stack([together.step(a)[0] for a in actions])
+    for i in range(3):
+        alone = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+        alone.reset(start[i : i + 1])
+        for t, a in enumerate(actions):
+            ours, _, _ = alone.step(a[i : i + 1])
+            assert torch.allclose(ours[0], frames[t, i], atol=1e-5)
+
+
+@modes
+def test_without_prediction_the_frame_stays(mode):
+    agent = make_agent(mode)
+    record = Recorder()
+    dream = DreamEnv(agent.tokenizer, agent.world_model, record)
+    before = dream.reset(torch.rand(2, 3, 64, 64))
+    tokens = dream.tokens
+    frames, rewards, _ = dream.step(torch.tensor([0, 1]), predict_frame=False)
+    assert torch.equal(frames, before) and torch.equal(dream.tokens, tokens)
+    assert rewards.shape == (2,)
+    assert len(record.seen) == 2  # reward and end; no token is sampled
+
+
+def test_the_last_step_needs_room_for_its_action_only(monkeypatch):
+    """So that a rollout as long as the world model's memory fits exactly."""
+    agent = make_agent("autoregressive")
+    dream = DreamEnv(agent.tokenizer, agent.world_model)
+    dream.reset(torch.rand(1, 3, 64, 64))
+    refreshes = count_refreshes(dream, monkeypatch)
+    for t in range(BLOCKS):
+        last = t == BLOCKS - 1
+        dream.step(torch.zeros(1, dtype=torch.int64), predict_frame=not last)
+    assert not refreshes and dream.cache.size == agent.world_model.max_tokens
+
+
+@modes
+def test_temperature_is_for_frames_alone(mode):
+    """Rewards and ends are sampled as the world model gives them."""
+    agent = make_agent(mode)
+    start, action = torch.rand(2, 3, 64, 64), torch.tensor([1, 2])
+    seen = []
+    for temperature in (1.0, 0.5):
+        record = Recorder(greedy)
+        dream = DreamEnv(
+            agent.tokenizer, agent.world_model, record, temperature=temperature
+        )
+        dream.reset(start)
+        dream.step(action)
+        seen.append(record.seen)
+    (rewards, ends, *frames), (rewards_2, ends_2, *frames_2) = seen
+    assert torch.equal(rewards, rewards_2) and torch.equal(ends, ends_2)
+    for ours, theirs in zip(frames, frames_2, strict=True):
+        assert torch.allclose(2 * ours, theirs)
+    agent.config.world_model.dream_temperature = 1e-6  # as good as greedy
+    batch = make_starts(2, 1)
+    agent.actor_critic.actor_linear.weight.data.zero_()
+    agent.actor_critic.actor_linear.bias.data[0] = 1e3
+    frames = [imagine(agent, batch, horizon=3).frames for _ in range(2)]
+    assert torch.equal(*frames)
+
+
+@modes
+def test_the_past_and_its_actions_matter(mode):
+    """A dream of context 3 knows where a ball came from."""
+    agent = make_agent(mode)
+    tokens, actions = torch.randint(32, (1, 3, K)), torch.tensor([[0, 1]])
+    other = tokens.clone()
+    other[:, 0] = 31 - other[:, 0]
+
+    def rewards(tokens: Tensor, actions: Tensor) -> Tensor:
+        record = Recorder()
+        dream = DreamEnv(agent.tokenizer, agent.world_model, record, context=3)
+        dream.start(tokens, actions)
+        dream.step(torch.zeros(1, dtype=torch.int64))
+        return record.seen[0]
+
+    ours = rewards(tokens, actions)
+    assert torch.equal(rewards(tokens, actions), ours)
+    assert not torch.allclose(rewards(other, actions), ours)
+    assert not torch.allclose(rewards(tokens, 1 - actions), ours)
+    # A past longer than the context is cut
+    longer = torch.cat([torch.randint(32, (1, 2, K)), tokens], dim=1)
+    more = torch.cat([torch.tensor([[2, 2]]), actions], dim=1)
+    assert torch.allclose(rewards(longer, more), ours, atol=1e-5)
+
+
+# fill_left
+
+
+def test_fill_left():
+    x = torch.tensor([[1, 2, 3], [9, 5, 6], [9, 9, 7]])
+    mask = torch.tensor([[1, 1, 1], [0, 1, 1], [0, 0, 1]], dtype=torch.bool)
+    assert fill_left(x, mask).tolist() == [[1, 2, 3], [5, 5, 6], [7, 7, 7]]
+    deep = x[..., None].expand(-1, -1, K)
+    assert torch.equal(
+        fill_left(deep, mask), fill_left(x, mask)[..., None].expand(-1, -1, K)
+    )
+    assert torch.equal(fill_left(x[:, -1:], mask[:, -1:]), x[:, -1:])
+
+
+# imagine
+
+
+def make_starts(rows: int, steps: int, real: list[int] | None = None) -> Batch:
+    """Real steps before a dream; row i has `real[i]` of them, padded on the left."""
+    mask = torch.arange(steps) >= steps - torch.tensor(real or [steps] * rows)[:, None]
+    return Batch(
+        torch.randint(256, (rows, steps, 3, 64, 64), dtype=torch.uint8)
+        * mask[..., None, None, None],
+        torch.randint(3, (rows, steps)) * mask,
+        torch.zeros(rows, steps),
+        torch.zeros(rows, steps, dtype=torch.bool),
+        mask,
+    )
+
+
+def check_rollout(rollout: Rollout, rows: int, horizon: int) -> None:
+    for name in ("actions", "values", "rewards", "ends", "bootstrap"):
+        assert getattr(rollout, name).shape == (rows, horizon), name
+    assert rollout.frames.shape == (rows, horizon, 3, 64, 64)
+    assert rollout.logits.shape == (rows, horizon, 3)
+    assert rollout.logits.requires_grad and rollout.values.requires_grad
+    for name in ("frames", "actions", "rewards", "ends", "bootstrap"):
+        assert not getattr(rollout, name).requires_grad, name
+    assert set(rollout.rewards.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    assert rollout.ends.dtype == torch.bool and rollout.actions.dtype == torch.int64
+    assert rollout.actions.min() >= 0 and rollout.actions.max() <= 2
+    assert torch.equal(rollout.bootstrap, rollout.values.detach())
+
+
+@modes
+@contexts
+@pytest.mark.parametrize("burn_in", [0, 1, 4])
+def test_rollouts(mode, context, burn_in):
+    agent = make_agent(mode, f"world_model.dream_context={context}")
+    batch = make_starts(3, burn_in + 1, real=[burn_in + 1, 1, 1])
+    rollout = imagine(agent, batch, horizon=6)
+    check_rollout(rollout, 3, 6)
+    with torch.no_grad():
+        first = agent.tokenizer.reconstruct(batch.frames[:, -1])
+    assert torch.allclose(rollout.frames[:, 0], first, atol=1e-5)
+
+
+def test_a_rollout_without_burn_in_with_the_papers_tokenizer():
+    paper = [
+        "tokenizer.architecture=vqgan",
+        "tokenizer.channels=32",
+        "tokenizer.attention_resolutions=[8]",
+    ]
+    agent = make_agent("autoregressive", *paper)
+    check_rollout(imagine(agent, make_starts(2, 1), horizon=2), 2, 2)
+
+
+@modes
+@contexts
+def test_a_dream_starts_from_the_real_past(mode, context):
+    agent = make_agent(mode, f"world_model.dream_context={context}")
+    batch = make_starts(2, 5, real=[5, 2])
+    record = Recorder()
+    rollout = imagine(agent, batch, horizon=2, sample=record)
+    with torch.no_grad():
+        tokens = agent.tokenizer.encode(batch.frames).tokens
+    tokens[1, :3] = tokens[1, 3]  # in the padding stands the first real frame
+    actions = torch.cat([batch.actions[:, :-1], rollout.actions[:, :1]], dim=1)
+    wm = agent.world_model
+    with torch.no_grad():
+        fresh = wm(wm.sequence(tokens[:, -context:], actions[:, -context:]))
+    assert torch.allclose(record.seen[0], rollout.logits[:, 0])
+    assert torch.allclose(record.seen[1], fresh.rewards[:, -1], atol=1e-4)
+
+
+@modes
+def test_the_policy_remembers_what_it_saw(mode):
+    """Logits, values and their gradient equal a plain run of the policy over the
+    frames of the burn-in, then those of the dream."""
+    agent = make_agent(mode)
+    actor_critic = agent.actor_critic
+    batch = make_starts(2, 3, real=[3, 1])
+    rollout = imagine(agent, batch, horizon=4)
+
+    def gradients(logits: Tensor, values: Tensor) -> list[Tensor]:
+        actor_critic.zero_grad()
+        (logits.pow(2).sum() + values.pow(3).sum()).backward()
+        return [p.grad.clone() for p in actor_critic.parameters()]
+
+    memory = actor_critic.new_state(2)
+    with torch.no_grad():
+        seen = agent.tokenizer.reconstruct(batch.frames)
+        for t in range(2):
+            hidden, cell = actor_critic(seen[:, t], memory)[2]
+            keep = batch.mask[:, t : t + 1]
+            memory = (torch.where(keep, hidden, 0), torch.where(keep, cell, 0))
+    logits, values = [], []
+    for t in range(4):
+        logit, value, memory = actor_critic(rollout.frames[:, t], memory)
+        logits.append(logit)
+        values.append(value)
+    naive = torch.stack(logits, dim=1), torch.stack(values, dim=1)
+    assert torch.allclose(rollout.logits, naive[0], atol=1e-5)
+    assert torch.allclose(rollout.values, naive[1], atol=1e-5)
+    ours, theirs = gradients(rollout.logits, rollout.values), gradients(*naive)
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+@modes
+def test_only_the_policy_learns_from_a_rollout(mode):
+    agent = make_agent(mode)
+    rollout = imagine(agent, make_starts(2, 3), horizon=4)
+    agent.actor_critic.loss(rollout).total.backward()
+    assert all(p.grad.abs().max() > 0 for p in agent.actor_critic.parameters())
+    for part in (agent.tokenizer, agent.world_model):
+        assert all(p.grad is None for p in part.parameters())
+
+
+def test_a_slow_critic_has_its_own_memory():
+    agent = make_agent("parallel")
+    slow = slow_copy(agent.actor_critic)
+    batch = make_starts(2, 3, real=[3, 2])
+    same = imagine(agent, batch, horizon=4, slow_critic=slow)
+    assert torch.allclose(same.bootstrap, same.values.detach(), atol=1e-6)
+    with torch.no_grad():
+        slow.critic_linear.bias += 1
+    other = imagine(agent, batch, horizon=4, slow_critic=slow)
+    check = other.values.detach() + 1
+    assert torch.allclose(other.bootstrap, check, atol=1e-6)
+    assert other.values.requires_grad and not other.bootstrap.requires_grad
+
+
+@modes
+def test_a_greedy_rollout_is_the_same_again(mode):
+    agent = make_agent(mode)
+    batch = make_starts(2, 3)
+    ours, theirs = (imagine(agent, batch, horizon=6, sample=greedy) for _ in range(2))
+    assert torch.equal(ours.frames, theirs.frames)
+    assert torch.equal(ours.actions, theirs.actions)
+    assert torch.equal(ours.rewards, theirs.rewards)
