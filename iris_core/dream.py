@@ -144,6 +144,7 @@ def imagine(
         memory = agent.actor_critic.burn_in(seen, batch.mask[:, :-1])
         tokens = fill_left(tokens, batch.mask)[:, -context:]
         frames = dream.start(tokens, batch.actions[:, -context:-1])
+    start = memory
     critic = Critic(slow_critic, seen, batch.mask[:, :-1]) if slow_critic else None
     steps: list[tuple[Tensor, ...]] = []
     for t in range(horizon):
@@ -153,7 +154,8 @@ def imagine(
         before = frames
         frames, rewards, ends = dream.step(actions, predict_frame=t < horizon - 1)
         steps.append((before, actions, logits, values, rewards, ends, bootstrap))
-    return Rollout(*(torch.stack(each, dim=1) for each in zip(*steps, strict=True)))
+    stacked = (torch.stack(each, dim=1) for each in zip(*steps, strict=True))
+    return Rollout(*stacked, memory=start)
 
 
 class Critic:

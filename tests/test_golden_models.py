@@ -318,6 +318,7 @@ def test_actor_critic_loss(agent: Agent) -> None:
         rewards=golden("acl/rewards"),
         ends=golden("acl/ends"),
         bootstrap=values.detach(),
+        memory=agent.actor_critic.new_state(4),
     )
     losses = agent.actor_critic.loss(rollout)
     check(losses.terms["policy"], "acl/loss_actions")

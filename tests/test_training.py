@@ -19,6 +19,7 @@ from iris_core.config import Config, ConfigError, load_config
 from iris_core.config.schema import UpdatesConfig
 from iris_core.device import autocast_for, resolve_device
 from iris_core.envs import constant_returns, make_vector
+from iris_core.envs.catch import BACKGROUND
 from iris_core.evaluate import evaluate, own_randomness, standard_error
 from iris_core.models.agent import Agent, greedy
 from iris_core.models.losses import Losses
@@ -365,6 +366,9 @@ def test_what_a_run_leaves_behind(finished):
         assert (run.path / name).stat().st_size > 0, name
     assert list(run.tensorboard.glob("events.*"))
     assert not list(run.path.rglob("*.part"))
+    (run.path / "plain").touch()  # others may read what they may read elsewhere
+    modes = {(run.path / name).stat().st_mode for name in [*files, "plain"]}
+    assert len(modes) == 1
     assert Run.open(run.path).config == trainer.config
     assert Agent.load(run.agent).actions == ACTIONS
     Episode.load(run.episodes("test") / "best.npz")
@@ -631,19 +635,28 @@ def test_some_parts_of_an_agent(donor, tmp_path):
     assert same(trainer.slow_critic.state_dict(), ours["actor_critic"])
 
 
-def test_a_new_policy_sees_the_taken_tokenizers_background(donor, tmp_path):
-    path, agent = donor
+def test_a_new_policy_sees_the_games_background(tmp_path):
+    """And one that came trained keeps its own."""
     overrides = ["actor_critic.subtract_background=true"]
-    trainer = make_trainer(tmp_path, *overrides, path=str(path), actor_critic=False)
-    assert torch.equal(
-        trainer.agent.actor_critic.background, agent.tokenizer.background
-    )
+    trainer = make_trainer(tmp_path, *overrides)
+    run_to(trainer, (2, "actor_critic", 1))
+    for policy in (trainer.agent.actor_critic, trainer.slow_critic):
+        corner = policy.background[:, 0, 0] * 255  # no ball is there at the median
+        assert torch.allclose(corner, torch.tensor(BACKGROUND, dtype=torch.float32))
+    trainer.agent.actor_critic.background.fill_(0.25)
+    path = tmp_path / "agent.safetensors"
+    trainer.agent.save(path)
+    trainer = make_trainer(tmp_path, *overrides, path=str(path))
+    run_to(trainer, (2, "actor_critic", 1))
+    for policy in (trainer.agent.actor_critic, trainer.slow_critic):
+        assert (policy.background == 0.25).all()
 
 
 def test_a_taken_tokenizer_is_not_started_anew(donor, tmp_path):
     """k-means is for a codebook that knows nothing yet."""
     path, agent = donor
-    trainer = make_trainer(tmp_path, path=str(path), actor_critic=False)
+    still = "tokenizer.revive_dead_codes=false"
+    trainer = make_trainer(tmp_path, still, path=str(path), actor_critic=False)
     run_to(trainer, (1, "tokenizer", 1))
     ours, theirs = trainer.agent.tokenizer, agent.tokenizer
     assert torch.equal(ours.background, theirs.background)
@@ -768,6 +781,20 @@ def test_one_or_four_environments_play_alike():
         assert same(vars(a), vars(b))
 
 
+def test_a_test_episode_begins_without_memory(monkeypatch):
+    agent, empty = make_agent(), []
+    act = agent.act
+
+    def noted(frames: Tensor, memory: tuple[Tensor, Tensor], *args):
+        empty.append([(m == 0).all().item() for m in memory])
+        return act(frames, memory, *args)
+
+    monkeypatch.setattr(agent, "act", noted)
+    evaluate(agent, episodes=4, num_envs=2)
+    assert [i for i, both in enumerate(empty) if all(both)] == [0, 28]
+    assert len(empty) == 56 and sum(map(any, empty)) == 2
+
+
 def test_kept_episodes_are_what_was_played():
     agent = make_agent()
     played = evaluate(agent, episodes=3, num_envs=2, keep=2, temperature=1.0)
@@ -879,6 +906,19 @@ def test_the_policys_memory_is_made_anew(steps):
             _, expected = agent.act(to_frames(pixels, "cpu"), expected, sample=greedy)
     for ours, theirs in zip(collector.memory, expected, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_the_memory_is_made_anew_once_an_epoch(tmp_path):
+    trainer = make_trainer(tmp_path)
+    begin, begun = trainer.collector.begin, []
+
+    def noted(agent: Agent) -> None:
+        begun.append(place_of(trainer))
+        begin(agent)
+
+    trainer.collector.begin = noted
+    run_to(trainer, (3, "tokenizer", 0))
+    assert begun == [(1, "collect", 0), (2, "collect", 0)]
 
 
 def test_memory_ends_with_the_episode():

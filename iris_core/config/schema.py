@@ -194,6 +194,12 @@ class ActorCriticConfig:
     normalise_advantages: bool = setting(
         False, "divide advantages by their spread, so that sparse rewards still teach"
     )
+    updates_per_dream: int = setting(
+        1,
+        "gradient steps on each dream; more than 1 use PPO's clipped ratio, because"
+        " dreaming costs more than learning from a dream",
+        low=1,
+    )
     target_decay: float = setting(
         0.0,
         "the returns bootstrap from a slow copy of the critic that keeps this share of"

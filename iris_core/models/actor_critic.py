@@ -18,6 +18,8 @@ from iris_core.config.schema import ActorCriticConfig
 from iris_core.models.losses import Losses
 from iris_core.models.nets import FRAME_SIZE
 
+CLIP_RATIO = 0.2  # how far a replayed rollout may move a probability (PPO)
+
 State = tuple[Tensor, Tensor]  # the LSTM's hidden and cell vectors, each (B, lstm_dim)
 
 
@@ -29,6 +31,7 @@ class Rollout:
     actions: (B, H) int64. logits: (B, H, num_actions) and values: (B, H), with their
     graph. rewards: (B, H) float, in {-1, 0, 1}. ends: (B, H) bool.
     bootstrap: (B, H) float, values for the returns' bootstrap, no gradient.
+    memory: the LSTM's state before the first frame.
     """
 
     frames: Tensor
@@ -38,6 +41,7 @@ class Rollout:
     rewards: Tensor
     ends: Tensor
     bootstrap: Tensor
+    memory: State
 
 
 def lambda_returns(
@@ -138,30 +142,57 @@ class ActorCritic(nn.Module):
             state = masked(self.lstm(features[:, t], state), state, mask[:, t])
         return state
 
-    def loss(self, rollout: Rollout) -> Losses:
-        """Policy gradient, value error and entropy over all steps but the last."""
+    def replay(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """Logits (B, H, num_actions) and values (B, H) of a rollout's frames, by the
+        weights as they are now, with their graph."""
+        features = self.features(rearrange(rollout.frames, "b t c h w -> (b t) c h w"))
+        state, steps = rollout.memory, []
+        for x in rearrange(features, "(b t) f -> t b f", b=len(rollout.frames)):
+            state = self.lstm(x, state)
+            steps.append(self.heads(state))
+        logits, values = (torch.stack(each, dim=1) for each in zip(*steps, strict=True))
+        return logits, values
+
+    def loss(self, rollout: Rollout, again: bool = False) -> Losses:
+        """Policy gradient, value error and entropy over all steps but the last.
+
+        again: the rollout is not of the weights as they are now, so it is replayed, and
+        PPO's clipped ratio (Schulman et al., 2017) stands for the log-probability. With
+        unchanged weights the gradient is the same.
+        """
         config = self.config
+        actions = rollout.actions[:, :-1]
         with torch.no_grad():
-            returns = lambda_returns(
-                rollout.rewards,
-                rollout.bootstrap,
-                rollout.ends,
-                config.gamma,
-                config.lam,
-            )[:, :-1]
-        values = rollout.values[:, :-1]
-        policy = Categorical(logits=rollout.logits[:, :-1])
-        advantages = returns - values.detach()
-        if config.normalise_advantages:
-            advantages = advantages / advantages.std().clamp(min=0.05)
+            returns, advantages = self.targets(rollout)
+        logits, values = rollout.logits, rollout.values
+        if again:
+            logits, values = self.replay(rollout)
+        policy = Categorical(logits=logits[:, :-1])
+        log_prob = policy.log_prob(actions)
+        gain = log_prob * advantages
+        if again:
+            before = Categorical(logits=rollout.logits[:, :-1].detach())
+            ratio = (log_prob - before.log_prob(actions)).exp()
+            clipped = ratio.clamp(1 - CLIP_RATIO, 1 + CLIP_RATIO)
+            gain = torch.minimum(ratio * advantages, clipped * advantages)
         live = self.live_steps(rollout.ends)[:, :-1]  # (B, H - 1)
-        log_prob = policy.log_prob(rollout.actions[:, :-1])
         terms = {
-            "policy": -mean(log_prob * advantages, live),
-            "value": mean((values - returns).pow(2), live),
+            "policy": -mean(gain, live),
+            "value": mean((values[:, :-1] - returns).pow(2), live),
             "entropy": -config.entropy_weight * mean(policy.entropy(), live),
         }
         return Losses(terms, rollout_figures(rollout, returns, policy, live))
+
+    def targets(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """Lambda-returns and advantages of all steps but the last, (B, H - 1)."""
+        config = self.config
+        returns = lambda_returns(
+            rollout.rewards, rollout.bootstrap, rollout.ends, config.gamma, config.lam
+        )[:, :-1]
+        advantages = returns - rollout.values[:, :-1]
+        if config.normalise_advantages:
+            advantages = advantages / advantages.std().clamp(min=0.01)
+        return returns, advantages
 
     def live_steps(self, ends: Tensor) -> Tensor:
         """Weight of every step (B, H): all 1, or 0 after an end where so configured."""

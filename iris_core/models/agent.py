@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from iris_core.config import config_from_dict, config_to_dict
@@ -19,6 +19,7 @@ from iris_core.models.actor_critic import ActorCritic, State
 from iris_core.models.parallel_world_model import ParallelWorldModel
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.world_model import WorldModel
+from iris_core.replay import write_whole
 
 FORMAT = "iris_core agent 1"
 PARTS = ("tokenizer", "world_model", "actor_critic")
@@ -117,7 +118,6 @@ class Agent(nn.Module):
 
         The file appears whole or not at all; frozen LPIPS weights are not in it.
         """
-        path = Path(path)
         metadata = {
             "format": FORMAT,
             "config": json.dumps(config_to_dict(self.config)),
@@ -126,9 +126,8 @@ class Agent(nn.Module):
         tensors = {
             k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()
         }
-        part = path.with_name(path.name + ".part")
-        save_file(tensors, part, metadata)
-        os.replace(part, path)
+        data = to_bytes(tensors, metadata)
+        write_whole(Path(path), lambda file: file.write(data))
 
     @classmethod
     def load(

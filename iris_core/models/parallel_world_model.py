@@ -104,7 +104,9 @@ class ParallelWorldModel(WorldModel):
         self.apply(init_weights)
         # Codes must differ at once, and more than places do: what holds in one place
         # then holds in all, and learning is three times faster
-        nn.init.normal_(self.token_encoder[0].weight)
+        table = self.token_encoder[0]
+        assert isinstance(table, nn.Embedding)
+        nn.init.normal_(table.weight)
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
         """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's."""

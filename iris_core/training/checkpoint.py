@@ -134,8 +134,6 @@ def start_parts(agent: Agent, init: InitConfig) -> None:
     for name in PARTS:
         if getattr(init, name):
             copy_part(source, agent, name, init.path)
-    if agent.config.tokenizer.subtract_background and not init.actor_critic:
-        agent.actor_critic.see_background(agent.tokenizer.background)
 
 
 def copy_part(source: Agent, agent: Agent, name: str, path: str) -> None:

@@ -26,7 +26,7 @@ from iris_core.device import autocast_for, resolve_device
 from iris_core.dream import imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
-from iris_core.models.actor_critic import follow, slow_copy
+from iris_core.models.actor_critic import Rollout, follow, slow_copy
 from iris_core.models.agent import Agent
 from iris_core.models.losses import Losses
 from iris_core.replay import EpisodeStats, Replay
@@ -86,6 +86,7 @@ class Trainer:
         self.components = self.make_components()
         self.progress = Progress()
         self.meter = Meter()
+        self.dreamt: Rollout | None = None  # what the actor-critic learns from again
         self.stopping = False
 
     @classmethod
@@ -145,14 +146,18 @@ class Trainer:
             tokens = self.agent.tokenizer.encode(batch.frames).tokens
         return self.agent.world_model.loss(tokens, batch)
 
-    def actor_critic_loss(self) -> Losses:
+    def dream(self) -> Rollout:
         config = self.config.actor_critic
         batch = self.replay.sample(
             config.updates.batch_size, config.burn_in + 1, self.rng, from_start=False
         ).to(self.device)
         slow = self.slow_critic if config.target_decay > 0 else None
-        rollout = imagine(self.agent, batch, config.horizon, slow_critic=slow)
-        return self.agent.actor_critic.loss(rollout)
+        return imagine(self.agent, batch, config.horizon, slow_critic=slow)
+
+    def actor_critic_loss(self) -> Losses:
+        if self.dreamt is not None:
+            return self.agent.actor_critic.loss(self.dreamt, again=True)
+        return self.agent.actor_critic.loss(self.dream())
 
     # The steps of each stretch
 
@@ -194,31 +199,41 @@ class Trainer:
         def update() -> dict[str, Tensor]:
             if component.name == "tokenizer":
                 self.tend_codebook(component.updates)
-            figures = component.update(self.autocast)
             if component.name == "actor_critic":
-                decay = self.config.actor_critic.target_decay
-                follow(self.slow_critic, self.agent.actor_critic, decay)
-            return figures
+                if component.updates == 0:
+                    self.start_policy()
+                return self.learn_from_dream(component)
+            return component.update(self.autocast)
 
         return update
 
+    def learn_from_dream(self, component: Component) -> dict[str, Tensor]:
+        """One dream and the actor-critic's gradient steps on it."""
+        config = self.config.actor_critic
+        if config.updates_per_dream > 1:
+            with torch.no_grad(), self.autocast:
+                self.dreamt = self.dream()
+        for _ in range(config.updates_per_dream):
+            figures = component.update(self.autocast)
+            follow(self.slow_critic, self.agent.actor_critic, config.target_decay)
+        self.dreamt = None
+        return figures
+
     def tend_codebook(self, updates: int) -> None:
         """Start the codebook from data, and later give dead codes another chance."""
-        if updates == 0:
-            self.start_from_data()
+        init, tokenizer = self.config.init, self.agent.tokenizer
+        if updates == 0 and not (init.path and init.tokenizer):
+            frames = self.some_frames()
+            tokenizer.start_from(frames, frames.median(dim=0).values)
         elif self.config.tokenizer.revive_dead_codes and updates % REVIVE_EVERY == 0:
-            self.agent.tokenizer.revive(self.some_frames())
+            tokenizer.revive(self.some_frames())
 
-    def start_from_data(self) -> None:
-        """Fit the parts that start from data, unless they came trained."""
-        init = self.config.init
-        frames = self.some_frames()
-        background = frames.median(dim=0).values
-        if not (init.path and init.tokenizer):
-            self.agent.tokenizer.start_from(frames, background)
+    def start_policy(self) -> None:
+        """Show a new policy the game's median frame; one that came trained knows it."""
+        init, policy = self.config.init, self.agent.actor_critic
         if not (init.path and init.actor_critic):
-            self.agent.actor_critic.see_background(background)
-        self.slow_critic = slow_copy(self.agent.actor_critic)
+            policy.see_background(self.some_frames().median(dim=0).values)
+        self.slow_critic = slow_copy(policy)
 
     def some_frames(self) -> Tensor:
         return self.replay.sample_frames(START_FRAMES, self.rng, self.device)
