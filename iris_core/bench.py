@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -95,10 +94,7 @@ def measure(trainer: Trainer, repeats: int) -> dict[str, Timing]:
     parts: dict[str, tuple[int, Part]] = {
         "collect_step": (config.env.num_envs, trainer.collect_step),
         **{
-            f"{c.name}_update": (
-                c.config.batch_size,
-                partial(c.update, trainer.autocast),
-            )
+            f"{c.name}_update": (c.config.batch_size, trainer.updater(c))
             for c in trainer.components
         },
         "dream_step": (dreams, dreaming(trainer, dreams)),

@@ -48,7 +48,7 @@ class DreamEnv:
         """
         if frames.ndim == 4:
             frames = frames[:, None]
-        tokens = self.tokenizer.encode(frames).tokens  # (B, C, K)
+        tokens = self.tokenizer.tokenize(frames)  # (B, C, K)
         if actions is None:
             actions = tokens.new_zeros(len(tokens), frames.shape[1] - 1)
         return self.start(tokens, actions)
@@ -139,7 +139,7 @@ def imagine(
         agent.tokenizer, agent.world_model, sample, context, config.dream_temperature
     )
     with torch.no_grad():
-        tokens = agent.tokenizer.encode(batch.frames).tokens  # (B, T, K)
+        tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
         seen = agent.tokenizer.decode(tokens[:, :-1])
         memory = agent.actor_critic.burn_in(seen, batch.mask[:, :-1])
         tokens = fill_left(tokens, batch.mask)[:, -context:]
@@ -154,8 +154,10 @@ def imagine(
         before = frames
         frames, rewards, ends = dream.step(actions, predict_frame=t < horizon - 1)
         steps.append((before, actions, logits, values, rewards, ends, bootstrap))
-    stacked = (torch.stack(each, dim=1) for each in zip(*steps, strict=True))
-    return Rollout(*stacked, memory=start)
+    frames, actions, logits, values, rewards, ends, bootstrap = (
+        torch.stack(each, dim=1) for each in zip(*steps, strict=True)
+    )
+    return Rollout(frames, actions, logits, values, rewards, ends, bootstrap, start)
 
 
 class Critic:

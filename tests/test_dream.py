@@ -416,6 +416,26 @@ def test_the_policy_remembers_what_it_saw(mode):
         assert torch.allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.parametrize("target", [False, True])
+def test_learning_again_from_a_dream(target):
+    """With unchanged weights: the same values and the same gradient."""
+    agent = make_agent("parallel", "actor_critic.mask_after_end=true")
+    actor_critic = agent.actor_critic
+    slow = slow_copy(actor_critic) if target else None
+    rollout = imagine(agent, make_starts(3, 4, real=[4, 2, 1]), 5, slow_critic=slow)
+    with torch.no_grad():
+        logits, values = actor_critic.replay(rollout)
+    assert torch.allclose(logits, rollout.logits, atol=1e-5)
+    assert torch.allclose(values, rollout.values, atol=1e-5)
+    gradients = []
+    for again in (False, True):
+        actor_critic.zero_grad()
+        actor_critic.loss(rollout, again).total.backward()
+        gradients.append([p.grad.clone() for p in actor_critic.parameters()])
+    for ours, theirs in zip(*gradients, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
 @modes
 def test_only_the_policy_learns_from_a_rollout(mode):
     agent = make_agent(mode)

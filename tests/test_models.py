@@ -793,6 +793,31 @@ def test_normalised_advantages():
     assert normal.loss(still).terms["policy"] == 0
 
 
+def test_learning_again_is_clipped():
+    """Against PPO's objective, step by step; too sure a step has no gradient left."""
+    actor_critic = make_actor_critic("actor_critic.entropy_weight=0")
+    rollout, config = make_rollout(2, 6), actor_critic.config
+    before = rollout.logits.detach().log_softmax(-1)
+    now = (rollout.logits.detach() + torch.randn(2, 6, 3)).requires_grad_()
+    actor_critic.replay = lambda rollout: (now, rollout.values)
+    loss = actor_critic.loss(rollout, again=True).terms["policy"]
+    returns = lambda_returns(
+        rollout.rewards, rollout.bootstrap, rollout.ends, config.gamma, config.lam
+    )
+    after, terms, kept = now.log_softmax(-1), [], []
+    for b in range(2):
+        for t in range(5):
+            a = rollout.actions[b, t]
+            gain = (returns - rollout.values)[b, t].item()
+            ratio = (after[b, t, a] - before[b, t, a]).exp()
+            terms.append(min(ratio * gain, ratio.clamp(0.8, 1.2) * gain))
+            kept.append(bool(ratio <= 1.2 if gain > 0 else ratio >= 0.8))
+    assert torch.allclose(loss, -torch.stack(terms).mean(), atol=1e-6)
+    loss.backward()
+    assert (now.grad[:, :5].abs().sum(-1) > 0).flatten().tolist() == kept
+    assert any(kept) and not all(kept)
+
+
 def test_values_bootstrap_from_where_the_rollout_says():
     actor_critic = make_actor_critic()
     rollout = make_rollout(2, 4)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from iris_core.config import Config, ConfigError, load_config
 from iris_core.config.schema import UpdatesConfig
 from iris_core.device import autocast_for, resolve_device
+from iris_core.dream import imagine
 from iris_core.envs import constant_returns, make_vector
 from iris_core.envs.catch import BACKGROUND
 from iris_core.evaluate import evaluate, own_randomness, standard_error
@@ -445,6 +446,24 @@ def test_a_game_that_is_stopped_again_and_again(tmp_path):
     for place in [(1, "warm_start", 20), (1, "collect", 30), (2, "collect", 33)]:
         run_to(trainer, place)
         trainer = Trainer.resume(Run.open(trainer.run_folder.path))
+    trainer.run()
+    assert_same(everything(trainer), expected)
+
+
+def test_several_updates_on_each_dream(tmp_path, monkeypatch):
+    dreams = []
+    monkeypatch.setattr(
+        trainer_module, "imagine", lambda *a, **k: dreams.append(1) or imagine(*a, **k)
+    )
+    overrides = ["actor_critic.updates_per_dream=3"]
+    straight = make_trainer(tmp_path, *overrides)
+    straight.run()
+    assert len(dreams) == 4  # two in each of two epochs
+    assert straight.components[2].updates == 12 and straight.dreamt is None
+    expected = everything(straight)
+    trainer = make_trainer(tmp_path, *overrides)
+    run_to(trainer, (2, "actor_critic", 1))
+    trainer = Trainer.resume(Run.open(trainer.run_folder.path))
     trainer.run()
     assert_same(everything(trainer), expected)
 

@@ -182,13 +182,23 @@ class PatchEncoder(nn.Sequential):
         )
 
 
-class PatchDecoder(nn.Sequential):
+class PatchDecoder(nn.Module):
     """(B, z_channels, h, w) -> (B, 3, 64, 64): each cell draws its own patch alone."""
 
     def __init__(self, config: TokenizerConfig) -> None:
-        size = 1 << (config.levels - 1)
-        super().__init__(
-            Rearrange("b c h w -> b h w c"),
-            nn.Linear(config.z_channels, 3 * size * size, bias=False),
-            Rearrange("b h w (c p q) -> b c (h p) (w q)", c=3, p=size, q=size),
+        super().__init__()
+        self.size = 1 << (config.levels - 1)
+        self.draw = nn.Linear(config.z_channels, 3 * self.size**2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tile(self.draw(rearrange(x, "b c h w -> b (h w) c")), x.shape[-2])
+
+    def tile(self, patches: Tensor, rows: int) -> Tensor:
+        """Patches (B, h * w, 3 * p * p) -> frames (B, 3, 64, 64)."""
+        return rearrange(
+            patches,
+            "b (h w) (c p q) -> b c (h p) (w q)",
+            h=rows,
+            c=3,
+            p=self.size,
         )

@@ -113,6 +113,13 @@ class Tokenizer(nn.Module):
 
     # Decoding
 
+    def tokenize(self, frames: Tensor) -> Tensor:
+        """`encode(frames).tokens` alone: (..., 3, 64, 64) -> (..., K) int64."""
+        x = self.scale(frames.reshape(-1, *frames.shape[-3:]))
+        z = self.pre_quant_conv(self.encoder(x))
+        tokens = self.nearest(rearrange(z, "n d h w -> (n h w) d"))
+        return tokens.reshape(*frames.shape[:-3], self.tokens_per_frame)
+
     def decode_codes(self, z_q: Tensor) -> Tensor:
         """Codes (N, d, h, w) -> frames (N, 3, 64, 64), not clamped."""
         return self.unscale(self.decoder(self.post_quant_conv(z_q)))
@@ -120,13 +127,19 @@ class Tokenizer(nn.Module):
     def decode(self, tokens: Tensor) -> Tensor:
         """Tokens (..., K) int64 -> frames (..., 3, 64, 64) float in [0, 1]."""
         flat = tokens.reshape(-1, tokens.shape[-1])
+        if isinstance(self.decoder, PatchDecoder):
+            # A code always draws the same patch: draw each code once, then look up
+            codes = self.post_quant_conv(self.embedding.weight[..., None, None])
+            patches = self.decoder.draw(codes.flatten(1).float())  # (vocab, 3 * p * p)
+            frames = self.unscale(self.decoder.tile(patches[flat], self.grid_size))
+            return frames.clamp(0, 1).reshape(*tokens.shape[:-1], *frames.shape[1:])
         z_q = rearrange(self.embedding(flat), "n (h w) d -> n d h w", h=self.grid_size)
         frames = self.decode_codes(z_q).clamp(0, 1)
         return frames.reshape(*tokens.shape[:-1], *frames.shape[1:])
 
     def reconstruct(self, frames: Tensor) -> Tensor:
         """What the policy sees of frames (..., 3, 64, 64) in [0, 1]: same shape."""
-        return self.decode(self.encode(frames).tokens)
+        return self.decode(self.tokenize(frames))
 
     # Learning
 
@@ -204,7 +217,7 @@ class Tokenizer(nn.Module):
         """Encoder and decoder of patches: their principal components, and back."""
         assert isinstance(self.encoder, PatchEncoder)
         assert isinstance(self.decoder, PatchDecoder)
-        project, draw = self.encoder[1], self.decoder[1]
+        project, draw = self.encoder[1], self.decoder.draw
         assert isinstance(project, nn.Linear) and isinstance(draw, nn.Linear)
         patches = self.encoder[0](self.scale(frames)).flatten(0, 2)  # (N*K, 3*p*p)
         moving = patches[patches.abs().amax(1) > 2 * FOREGROUND_THRESHOLD]

@@ -31,7 +31,7 @@ def held_out(agent: Agent, replay: Replay, batches: int = 4) -> dict[str, float]
     for _ in range(batches):
         batch = replay.sample(size, config.max_blocks, rng).to(agent.device)
         real = batch.frames[batch.mask]  # (N, 3, 64, 64)
-        tokens = agent.tokenizer.encode(batch.frames).tokens  # (B, T, K)
+        tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
         losses = agent.tokenizer.loss(real[: 8 * size]).detached()
         world = agent.world_model.loss(tokens, batch).detached()
         counts = count_right(agent, tokens, batch.actions, batch.rewards, batch.mask)

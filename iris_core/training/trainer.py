@@ -143,7 +143,7 @@ class Trainer:
             config.updates.batch_size, config.max_blocks, self.rng, from_start=True
         ).to(self.device)
         with torch.no_grad():
-            tokens = self.agent.tokenizer.encode(batch.frames).tokens
+            tokens = self.agent.tokenizer.tokenize(batch.frames)
         return self.agent.world_model.loss(tokens, batch)
 
     def dream(self) -> Rollout:
