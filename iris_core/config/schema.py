@@ -6,8 +6,9 @@ preset lists only what it changes, and `departures(config)` can name every one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Iterator
+from typing import Any
 
 
 class ConfigError(ValueError):
@@ -39,12 +40,18 @@ class EnvConfig:
     """The game and the paper's preprocessing (section 3, appendix A)."""
 
     game: str = setting("Breakout", "ALE game, e.g. Breakout; or Catch, the toy game")
-    num_envs: int = setting(1, "environments stepped side by side while collecting", low=1)
+    num_envs: int = setting(
+        1, "environments stepped side by side while collecting", low=1
+    )
     frame_skip: int = setting(4, "raw frames an action is held for", low=1)
-    noop_max: int = setting(30, "at most this many no-ops after a reset (training)", low=1)
+    noop_max: int = setting(
+        30, "at most this many no-ops after a reset (training)", low=1
+    )
     max_raw_frames: int = setting(20_000, "raw frames in a training episode", low=1)
     end_on_life_loss: bool = setting(True, "a lost life ends a training episode")
-    test_noop_max: int = setting(1, "at most this many no-ops after a reset (test)", low=1)
+    test_noop_max: int = setting(
+        1, "at most this many no-ops after a reset (test)", low=1
+    )
     test_max_raw_frames: int = setting(108_000, "raw frames in a test episode", low=1)
 
 
@@ -52,7 +59,9 @@ class EnvConfig:
 class UpdatesConfig:
     """When and how one component is trained."""
 
-    start_after_epoch: int = setting(5, "first trained in the epoch after this one", low=0)
+    start_after_epoch: int = setting(
+        5, "first trained in the epoch after this one", low=0
+    )
     stop_after_epoch: int = setting(0, "frozen after this epoch; 0: never", low=0)
     steps_per_epoch: int = setting(200, "updates an epoch", low=0)
     first_epoch_steps: int = setting(
@@ -76,7 +85,9 @@ class TokenizerLossConfig:
     )
     perceptual: float = setting(1.0, "LPIPS (VGG16), which needs its weights", low=0.0)
     codebook: float = setting(1.0, "codes move to the encoder: |sg(z) - e|^2", low=0.0)
-    commitment: float = setting(1.0, "the encoder stays at its codes: |z - sg(e)|^2", low=0.0)
+    commitment: float = setting(
+        1.0, "the encoder stays at its codes: |z - sg(e)|^2", low=0.0
+    )
     foreground: float = setting(
         0.0,
         "extra weight of pixels that differ from the background, because a ball of four"
@@ -84,7 +95,8 @@ class TokenizerLossConfig:
         low=0.0,
     )
     lpips_weights: str = setting(
-        "download", "where LPIPS's weights come from: download, or a published checkpoint"
+        "download",
+        "where LPIPS's weights come from: download, or a published checkpoint",
     )
 
 
@@ -94,26 +106,32 @@ class TokenizerConfig:
 
     architecture: str = setting(
         "vqgan",
-        "vqgan: the paper's convolutions; patch: each token sees its own patch alone, so"
-        " a still background gives still tokens, and it is many times cheaper",
+        "vqgan: the paper's convolutions; patch: each token sees its own patch alone,"
+        " so a still background gives still tokens, and it is many times cheaper",
         choices=("vqgan", "patch"),
     )
     vocab_size: int = setting(512, "codes in the codebook, N", low=2)
     embed_dim: int = setting(512, "size of a code, d", low=1)
     z_channels: int = setting(512, "channels of the encoder's output", low=1)
     channels: int = setting(64, "channels of the convolutions", low=1)
-    levels: int = setting(5, "resolutions: 64, 32, 16, 8, 4; one token a cell of the last", low=1, high=6)
-    num_res_blocks: int = setting(2, "residual blocks a level (decoder: one more)", low=1)
-    attention_resolutions: list[int] = setting([8, 16], "self-attention at these widths")
+    levels: int = setting(
+        5, "resolutions: 64, 32, 16, 8, 4; one token a cell of the last", low=1, high=6
+    )
+    num_res_blocks: int = setting(
+        2, "residual blocks a level (decoder: one more)", low=1
+    )
+    attention_resolutions: list[int] = setting(
+        [8, 16], "self-attention at these widths"
+    )
     subtract_background: bool = setting(
         False,
-        "encode the frame minus the game's median frame, and add it back in the decoder:"
+        "encode the frame minus the game's median frame, and add it back in decoding:"
         " the codes are spent on what moves",
     )
     kmeans_start: bool = setting(
         False,
-        "start the codebook from k-means over patches: a random start collapses at small"
-        " sizes",
+        "start the codebook from k-means over patches: a random start collapses at"
+        " small sizes",
     )
     revive_dead_codes: bool = setting(
         False, "give a code that nothing uses the value of a badly served patch"
@@ -126,11 +144,15 @@ class TokenizerConfig:
 class WorldModelConfig:
     """The Transformer over tokens and actions (section 2.2, table 4)."""
 
-    max_blocks: int = setting(20, "frames the Transformer remembers, and training length", low=2)
+    max_blocks: int = setting(
+        20, "frames the Transformer remembers, and training length", low=2
+    )
     num_layers: int = setting(10, "Transformer layers", low=1)
     num_heads: int = setting(4, "attention heads", low=1)
     embed_dim: int = setting(256, "width", low=1)
-    dropout: float = setting(0.1, "embedding, attention and residual dropout", low=0.0, high=0.99)
+    dropout: float = setting(
+        0.1, "embedding, attention and residual dropout", low=0.0, high=0.99
+    )
     attention: str = setting(
         "causal",
         "causal: a token sees the tokens before it; block_causal: its whole frame too",
@@ -150,13 +172,13 @@ class WorldModelConfig:
     )
     dream_temperature: float = setting(
         1.0,
-        "of the sampling of frame tokens in a dream; below 1 in games with little chance"
-        " in them, so that a rare slip does not put a second ball on the screen",
+        "of the sampling of frame tokens in a dream; below 1 in games of little chance,"
+        " so that a rare slip does not put a second ball on the screen",
         low=1e-6,
     )
     dream_context: int = setting(
         1,
-        "real frames a dream starts from; one frame does not say which way a ball flies",
+        "real frames a dream starts from; one does not say which way a ball flies",
         low=1,
     )
     updates: UpdatesConfig = field(
@@ -178,7 +200,8 @@ class ActorCriticConfig:
         " pooling: many times cheaper",
     )
     subtract_background: bool = setting(
-        False, "see the frame minus the median frame, doubled: a ball is not lost in a wall"
+        False,
+        "see the frame minus the median frame, doubled: a ball is not lost in a wall",
     )
     normalise_features: bool = setting(
         False, "LayerNorm before the LSTM and orthogonal weights: faster early learning"
@@ -186,7 +209,9 @@ class ActorCriticConfig:
     burn_in: int = setting(20, "frames the LSTM sees before a dream starts", low=0)
     horizon: int = setting(20, "imagined steps in a rollout, H", low=2)
     gamma: float = setting(0.995, "discount", low=0.0, high=1.0)
-    lam: float = setting(0.95, "mix of one-step and long returns, lambda", low=0.0, high=1.0)
+    lam: float = setting(
+        0.95, "mix of one-step and long returns, lambda", low=0.0, high=1.0
+    )
     entropy_weight: float = setting(0.001, "weight of the entropy bonus, eta", low=0.0)
     mask_after_end: bool = setting(
         False, "steps after an imagined end do not train, for they never happen"
@@ -241,11 +266,14 @@ class EvaluationConfig:
     episodes: int = setting(16, "test episodes in each; the last 16 are kept", low=1)
     num_envs: int = setting(8, "test environments side by side", low=1)
     temperature: float = setting(0.5, "of the policy's sampling in tests", low=1e-6)
-    epsilon: float = setting(0.0, "chance of a random action in tests", low=0.0, high=1.0)
+    epsilon: float = setting(
+        0.0, "chance of a random action in tests", low=0.0, high=1.0
+    )
     final_episodes: int = setting(100, "test episodes after training", low=1)
     final_baselines: bool = setting(True, "measure random and constant-action play too")
     keep_best: bool = setting(
-        False, "end with the agent of the best evaluation, because returns rise and fall"
+        False,
+        "end with the agent of the best evaluation, because returns rise and fall",
     )
 
 
@@ -261,7 +289,9 @@ class TrainingConfig:
 class InitConfig:
     """Parts of another checkpoint to start from."""
 
-    path: str = setting("", "an own agent, run folder or published checkpoint; empty: none")
+    path: str = setting(
+        "", "an own agent, run folder or published checkpoint; empty: none"
+    )
     tokenizer: bool = setting(True, "take its tokenizer")
     world_model: bool = setting(True, "take its world model")
     actor_critic: bool = setting(True, "take its actor-critic")
@@ -271,7 +301,9 @@ class InitConfig:
 class WandbConfig:
     """Weights & Biases (pip install 'iris_core[wandb]')."""
 
-    mode: str = setting("disabled", "where to log", choices=("online", "offline", "disabled"))
+    mode: str = setting(
+        "disabled", "where to log", choices=("online", "offline", "disabled")
+    )
     project: str = setting("iris", "project name")
     name: str = setting("", "run name; empty: the run folder's")
 
@@ -311,7 +343,7 @@ def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 
 
 def departures(config: Config) -> list[tuple[str, Any, Any, str]]:
-    """Where a config leaves the paper: (name, paper's value, value here, what it is)."""
+    """Where a config leaves the paper: (name, paper's value, its value, what it is)."""
     paper = {name: value for name, value, _ in walk(Config())}
     return [
         (name, paper[name], value, f.metadata["about"])
