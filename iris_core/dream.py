@@ -4,6 +4,8 @@ Section 2.3 of the paper. A dream starts from a real frame. A step feeds the act
 the Transformer, samples reward and end, then the next frame's tokens, and decodes them.
 """
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 
@@ -38,6 +40,18 @@ class DreamEnv:
         self.temperature = temperature
         self.tokens = torch.empty(0, dtype=torch.int64)
         self.past: list[Tensor] = []  # earlier blocks, (B, K + 1) each, oldest first
+
+    @classmethod
+    def of(cls, agent: Agent, sample: Sampler = categorical) -> DreamEnv:
+        """The dream that an agent's configuration asks for."""
+        config = agent.config.world_model
+        return cls(
+            agent.tokenizer,
+            agent.world_model,
+            sample,
+            config.dream_context,
+            config.dream_temperature,
+        )
 
     @torch.no_grad()
     def reset(self, frames: Tensor, actions: Tensor | None = None) -> Tensor:
@@ -133,11 +147,8 @@ def imagine(
     and values keep their graph; nothing else has one. slow_critic: whose values the
     returns bootstrap from; the policy's own if None.
     """
-    config = agent.config.world_model
-    context = min(config.dream_context, batch.mask.shape[1])
-    dream = DreamEnv(
-        agent.tokenizer, agent.world_model, sample, context, config.dream_temperature
-    )
+    dream = DreamEnv.of(agent, sample)
+    context = dream.context = min(dream.context, batch.mask.shape[1])
     with torch.no_grad():
         tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
         seen = agent.tokenizer.decode(tokens[:, :-1])

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from iris_core.dream import imagine
+from iris_core.dream import DreamEnv, imagine
 from iris_core.envs.baselines import best_constant_action, random_returns
 from iris_core.evaluate import Evaluation, evaluate, own_randomness, standard_error
 from iris_core.models.actor_critic import Rollout
@@ -34,6 +34,7 @@ TEST_SEED = 10_000  # of tests during training
 FINAL_SEED = 20_000  # of the test at the end: the best agent was chosen on others
 KEPT_EPISODES = 16  # test episodes of which the frames are kept, for held-out figures
 SHEET_FRAMES = 40  # on a contact sheet
+COMPARED_FRAMES = 20  # of a dream beside the real game
 
 
 @dataclass
@@ -152,6 +153,26 @@ class Reporter:
             title,
         )
 
+    @torch.no_grad()
+    def comparison(self, episode: Episode) -> np.ndarray:
+        """A real stretch from mid-episode, and the dream of the same actions."""
+        agent = self.trainer.agent
+        context = min(agent.config.world_model.dream_context, len(episode))
+        first = min(len(episode) // 2, len(episode) - context)
+        last = min(first + context + COMPARED_FRAMES - 1, len(episode))
+        batch = episode.segment(first, last).to(agent.device)
+        past, actions = batch.frames[:, :context], batch.actions
+        dream = DreamEnv.of(agent)
+        seen = [dream.reset(past, actions[:, : context - 1])]
+        for t in range(context - 1, batch.actions.shape[1] - 1):
+            seen.append(dream.step(actions[:, t])[0])
+        return pictures.comparison_sheet(
+            to_pixels(batch.frames[0, context - 1 :]),
+            to_pixels(torch.cat(seen)),
+            actions[0, context - 1 :].cpu().numpy(),
+            agent.actions,
+        )
+
     def played_sheet(self, episode: Episode, title: str) -> np.ndarray:
         """The last steps of a real episode."""
         tail = slice(max(0, len(episode) - SHEET_FRAMES), None)
@@ -187,6 +208,9 @@ class Reporter:
         title = f"{self.config.env.game}: the end of a test episode"
         sheet = self.played_sheet(played.kept[0], title)
         pictures.save_png(sheet, self.run.episodes("test") / "final.png")
+        with own_randomness(trainer.device, FINAL_SEED), trainer.autocast:
+            sheet = self.comparison(played.kept[0])
+        pictures.save_png(sheet, self.run.episodes("imagination") / "final.png")
         table = [*self.baselines(), ("this agent", *mean_and_error(played.returns))]
         game = self.config.env.game
         if game in REFERENCE:
