@@ -136,13 +136,12 @@ def evaluate(
     each_step is called before every step, and may raise to stop.
 
     Raises:
-        ConfigError: the game has other actions than the agent.
+        ConfigError: it is not the agent's game, or has other actions.
     """
     num_envs, keep = min(num_envs, episodes), min(keep, episodes)
-    envs = make_vector(
-        env or agent.config.env, "test", num_envs, AutoresetMode.DISABLED
-    )
-    agent.check_actions(action_meanings(envs.envs[0]))
+    env = env or agent.config.env
+    envs = make_vector(env, "test", num_envs, AutoresetMode.DISABLED)
+    agent.check_game(env.game, action_meanings(envs.envs[0]))
     play = TestPlay(envs, episodes, seed, keep)
     memory = agent.new_state(num_envs)
     with (

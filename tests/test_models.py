@@ -911,9 +911,11 @@ def test_files_that_are_no_agents(tmp_path):
 
 def test_an_agent_checks_the_actions_it_meets():
     agent = make_agent()
-    agent.check_actions(["NOOP", "LEFT", "RIGHT"])
+    agent.check_game("Catch", ["NOOP", "LEFT", "RIGHT"])
+    with pytest.raises(ConfigError, match=r"can't play Pong"):
+        agent.check_game("Pong", ["NOOP", "LEFT", "RIGHT"])
     with pytest.raises(ConfigError) as caught:
-        agent.check_actions(["NOOP", "FIRE", "RIGHT", "LEFT"])
+        agent.check_game("Catch", ["NOOP", "FIRE", "RIGHT", "LEFT"])
     message = str(caught.value)
     for part in ("Catch with 3 actions (NOOP, LEFT, RIGHT)", "has 4", "env.game=Catch"):
         assert part in message

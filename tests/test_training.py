@@ -855,7 +855,7 @@ def test_a_test_can_be_stopped():
 
 def test_an_agent_meets_another_game():
     env = replace(load().env, game="Breakout")
-    with pytest.raises(ConfigError, match="Catch with 3 actions"):
+    with pytest.raises(ConfigError, match="learned Catch; it can't play Breakout"):
         evaluate(make_agent(), env, episodes=1)
 
 

@@ -18,6 +18,7 @@ from iris_core.config.schema import ActorCriticConfig
 from iris_core.models.losses import Losses
 from iris_core.models.nets import FRAME_SIZE
 
+SMALLEST_SPREAD = 0.01  # of advantages: below it they are noise, and stay small
 CLIP_RATIO = 0.2  # how far a replayed rollout may move a probability (PPO)
 
 State = tuple[Tensor, Tensor]  # the LSTM's hidden and cell vectors, each (B, lstm_dim)
@@ -162,8 +163,9 @@ class ActorCritic(nn.Module):
         """
         config = self.config
         actions = rollout.actions[:, :-1]
+        live = self.live_steps(rollout.ends)[:, :-1]  # (B, H - 1)
         with torch.no_grad():
-            returns, advantages = self.targets(rollout)
+            returns, advantages = self.targets(rollout, live)
         logits, values = rollout.logits, rollout.values
         if again:
             logits, values = self.replay(rollout)
@@ -175,7 +177,6 @@ class ActorCritic(nn.Module):
             ratio = (log_prob - before.log_prob(actions)).exp()
             clipped = ratio.clamp(1 - CLIP_RATIO, 1 + CLIP_RATIO)
             gain = torch.minimum(ratio * advantages, clipped * advantages)
-        live = self.live_steps(rollout.ends)[:, :-1]  # (B, H - 1)
         terms = {
             "policy": -mean(gain, live),
             "value": mean((values[:, :-1] - returns).pow(2), live),
@@ -183,15 +184,17 @@ class ActorCritic(nn.Module):
         }
         return Losses(terms, rollout_figures(rollout, returns, policy, live))
 
-    def targets(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
-        """Lambda-returns and advantages of all steps but the last, (B, H - 1)."""
+    def targets(self, rollout: Rollout, live: Tensor) -> tuple[Tensor, Tensor]:
+        """Lambda-returns and advantages of all steps but the last, (B, H - 1); live
+        (B, H - 1) weighs the steps."""
         config = self.config
         returns = lambda_returns(
             rollout.rewards, rollout.bootstrap, rollout.ends, config.gamma, config.lam
         )[:, :-1]
         advantages = returns - rollout.values[:, :-1]
         if config.normalise_advantages:
-            advantages = advantages / advantages.std().clamp(min=0.01)
+            spread = mean((advantages - mean(advantages, live)).pow(2), live).sqrt()
+            advantages = advantages / spread.clamp(min=SMALLEST_SPREAD)
         return returns, advantages
 
     def live_steps(self, ends: Tensor) -> Tensor:

@@ -103,8 +103,13 @@ class Agent(nn.Module):
             actions = torch.where(dice < epsilon, anything, actions)
         return actions, state
 
-    def check_actions(self, actions: list[str]) -> None:
-        """Refuse an environment whose actions are not this agent's (ConfigError)."""
+    def check_game(self, game: str, actions: list[str]) -> None:
+        """Refuse another game, or other actions than this agent's (ConfigError)."""
+        if game != self.game:
+            raise ConfigError(
+                f"This agent learned {self.game}; it can't play {game}. "
+                f"Use env.game={self.game}."
+            )
         if len(actions) != self.num_actions:
             raise ConfigError(
                 f"This agent learned {self.game} with {self.num_actions} actions "

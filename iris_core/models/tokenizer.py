@@ -175,6 +175,8 @@ class Tokenizer(nn.Module):
         """(N, 1, 64, 64): 1, more where the frame differs from the background."""
         if self.config.loss.foreground == 0:
             return x.new_ones(1)
+        if not self.config.subtract_background:
+            x = x - x.median(dim=0).values
         moving = x.abs().amax(1, keepdim=True) > 2 * FOREGROUND_THRESHOLD
         return 1 + self.config.loss.foreground * moving
 

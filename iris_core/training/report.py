@@ -73,6 +73,7 @@ class Reporter:
         last = epoch == self.config.training.epochs
         if epoch % self.config.evaluation.every == 0 or last:
             metrics |= self.test(epoch)
+        self.keep_best_train()
         for logger in self.loggers:
             logger.log(epoch, metrics)
         tqdm.write(epoch_line(epoch, self.config.training.epochs, metrics))
@@ -115,6 +116,16 @@ class Reporter:
         self.trainer.agent.save(self.best_agent)
         best = played.kept[int(played.returns[: len(played.kept)].argmax())]
         best.save(self.run.episodes("test") / "best.npz")
+
+    def keep_best_train(self) -> None:
+        """Save the best finished episode of the replay, if it is a new best."""
+        progress = self.trainer.progress
+        finished = [e for e in self.trainer.replay if e.finished]
+        best = max(finished, key=lambda e: e.stats().episode_return, default=None)
+        if best is None or best.stats().episode_return <= progress.best_train_return:
+            return
+        progress.best_train_return = best.stats().episode_return
+        best.save(self.run.episodes("train") / "best.npz")
 
     @property
     def best_agent(self) -> Path:

@@ -51,7 +51,8 @@ class Progress:
     step: int = 0  # of the stretch
     env_steps: int = 0  # in the training environments, all epochs
     seconds: float = 0.0  # of training, tests left out
-    best_return: float = -float("inf")
+    best_return: float = -float("inf")  # mean of a test
+    best_train_return: float = -float("inf")  # of one training episode
 
 
 class Interrupted(Exception):
@@ -180,9 +181,9 @@ class Trainer:
         return self.collected(self.collector.warm_step(self.config.collection))
 
     def collect_step(self) -> dict[str, Any]:
-        if self.progress.step == 0:
-            self.collector.begin(self.agent)
         with self.autocast:
+            if self.progress.step == 0:
+                self.collector.begin(self.agent)
             over = self.collector.policy_step(self.agent, self.config.collection)
         return self.collected(over)
 
