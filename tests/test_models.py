@@ -783,7 +783,7 @@ def test_normalised_advantages():
     returns = lambda_returns(
         rollout.rewards, rollout.bootstrap, rollout.ends, config.gamma, config.lam
     )
-    spread = (returns - rollout.bootstrap)[:, :-1].std()
+    spread = (returns - rollout.bootstrap)[:, :-1].std(correction=0)
     ours, theirs = normal.loss(rollout).terms, plain.loss(rollout).terms
     assert torch.allclose(ours["policy"], theirs["policy"] / spread)
     assert torch.equal(ours["value"], theirs["value"])
