@@ -29,9 +29,11 @@ class Evaluation:
     """Test episodes in the order of their seeds.
 
     stats: length and unclipped return of each. kept: the first few with their frames.
+    shares: float64 (num_actions,), how often each action was taken.
     """
 
     stats: list[EpisodeStats]
+    shares: np.ndarray
     kept: list[Episode] = field(default_factory=list)
 
     @property
@@ -67,6 +69,7 @@ class TestPlay:
         self.steps: dict[int, list[Episode]] = {i: [] for i in range(keep)}
         self.lengths = np.zeros(envs.num_envs, dtype=np.int64)
         self.scores = np.zeros(envs.num_envs)
+        self.taken = np.zeros(int(envs.single_action_space.n))  # type: ignore[attr-defined]
         self.pixels, _ = envs.reset(seed=[seed + i for i in self.playing])
 
     def step(self, actions: np.ndarray) -> np.ndarray:
@@ -74,6 +77,10 @@ class TestPlay:
         before = self.pixels.copy()
         self.pixels, rewards, terminated, truncated, _ = self.envs.step(actions)
         self.lengths += 1
+        counted = [
+            i for i, episode in enumerate(self.playing) if episode < self.episodes
+        ]
+        np.add.at(self.taken, actions[counted], 1)
         self.scores += rewards
         for i, episode in enumerate(self.playing):
             if episode < self.keep:
@@ -106,7 +113,7 @@ class TestPlay:
     def result(self) -> Evaluation:
         stats = [self.stats[i] for i in range(self.episodes)]
         kept = [pieces[0].merge(*pieces[1:]) for pieces in self.steps.values()]
-        return Evaluation(stats, kept)
+        return Evaluation(stats, self.taken / self.taken.sum(), kept)
 
 
 @contextmanager
@@ -156,6 +163,7 @@ def evaluate(
             over = torch.from_numpy(play.step(actions.cpu().numpy())).to(agent.device)
             hidden, cell = (m.masked_fill(over[:, None], 0) for m in memory)
             memory = (hidden, cell)
-            bar.update(sum(i < episodes for i in play.stats) - bar.n)
+            if (ended := sum(i < episodes for i in play.stats)) > bar.n:
+                bar.update(ended - bar.n)
     envs.close()
     return play.result()

@@ -23,6 +23,7 @@ from iris_core.envs import (
     Game,
     action_meanings,
     best_constant_action,
+    blind_returns,
     constant_returns,
     list_games,
     make_atari,
@@ -361,3 +362,12 @@ def test_undrawn_frames_change_nothing_else(pong: Game) -> None:
         play(pong, 100, seed=0), play(blind, 100, seed=0), strict=True
     ):
         assert seen[1:] == unseen[1:] and not any(unseen[0])
+
+
+def test_blind_play_takes_the_given_shares() -> None:
+    """One action alone is that action held; in Catch all of them are about chance."""
+    config = EnvConfig(game="Catch")
+    held = constant_returns(config, 2, 20, seed=3)
+    assert np.array_equal(blind_returns(config, np.array([0.0, 0, 1]), 20, 3), held)
+    mixed = blind_returns(config, np.array([0.2, 0.4, 0.4]), 200, 3)
+    assert 0.1 < mixed.mean() < 0.35

@@ -774,6 +774,7 @@ def test_episodes_belong_to_their_seeds(num_envs):
     for action in (1, 2):
         favour(agent, action)
         played = evaluate(agent, episodes=7, num_envs=num_envs, seed=30)
+        assert played.shares.shape == (3,) and np.isclose(played.shares.sum(), 1)
         expected = constant_returns(agent.config.env, action, 7, 30)
         assert played.returns.tolist() == expected.tolist()
         assert played.lengths.tolist() == [28] * 7 and not played.kept

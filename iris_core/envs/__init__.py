@@ -6,6 +6,7 @@ from iris_core.envs.atari import ATARI_100K, AtariEnv, list_games, make_atari
 from iris_core.envs.baselines import (
     BestConstant,
     best_constant_action,
+    blind_returns,
     constant_returns,
     play_fixed,
     random_returns,
@@ -28,6 +29,7 @@ __all__ = [
     "action_meanings",
     "as_game",
     "best_constant_action",
+    "blind_returns",
     "constant_returns",
     "list_games",
     "make_atari",

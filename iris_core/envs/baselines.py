@@ -56,6 +56,20 @@ def random_returns(config: EnvConfig, episodes: int, seed: int) -> np.ndarray:
     return play_fixed(config, lambda rng: int(rng.integers(actions)), episodes, seed)
 
 
+def blind_returns(
+    config: EnvConfig, shares: np.ndarray, episodes: int, seed: int
+) -> np.ndarray:
+    """Returns of test episodes of actions drawn with given shares (num_actions,).
+
+    With an agent's own shares this is the agent with its eyes closed: what it scores
+    above this, it owes to what it sees. Returns float64 (episodes,).
+    """
+    actions = len(shares)
+    return play_fixed(
+        config, lambda rng: int(rng.choice(actions, p=shares)), episodes, seed
+    )
+
+
 def constant_returns(
     config: EnvConfig, action: int, episodes: int, seed: int
 ) -> np.ndarray:

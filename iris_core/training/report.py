@@ -16,7 +16,11 @@ import torch
 from tqdm.auto import tqdm
 
 from iris_core.dream import DreamEnv, imagine
-from iris_core.envs.baselines import best_constant_action, random_returns
+from iris_core.envs.baselines import (
+    best_constant_action,
+    blind_returns,
+    random_returns,
+)
 from iris_core.evaluate import Evaluation, evaluate, own_randomness, standard_error
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
@@ -222,7 +226,10 @@ class Reporter:
         with own_randomness(trainer.device, FINAL_SEED), trainer.autocast:
             sheet = self.comparison(played.kept[0])
         pictures.save_png(sheet, self.run.episodes("imagination") / "final.png")
-        table = [*self.baselines(), ("this agent", *mean_and_error(played.returns))]
+        table = [
+            *self.baselines(played.shares),
+            ("this agent", *mean_and_error(played.returns)),
+        ]
         game = self.config.env.game
         if game in REFERENCE:
             table.append(("human", REFERENCE[game].human, None))
@@ -231,16 +238,21 @@ class Reporter:
         tqdm.write("\n" + pictures.result_table(table))
         return Result(returns=played.returns, table=table)
 
-    def baselines(self) -> list[tuple[str, float | None, float | None]]:
-        """Random play and the best constant action, on the same episodes."""
+    def baselines(
+        self, shares: np.ndarray
+    ) -> list[tuple[str, float | None, float | None]]:
+        """Random play, the best constant action, and this agent's own shares of actions
+        drawn blindly, on the same episodes."""
         config = self.config.evaluation
         if not config.final_baselines:
             return []
         env, episodes = self.config.env, config.final_episodes
         best = best_constant_action(env, episodes, FINAL_SEED)
+        blind = blind_returns(env, shares, episodes, FINAL_SEED)
         return [
             ("random", *mean_and_error(random_returns(env, episodes, FINAL_SEED))),
             (f"best constant action ({best.meaning})", *mean_and_error(best.returns)),
+            ("blind, this agent's action shares", *mean_and_error(blind)),
         ]
 
     def curve(self, table: Sequence[tuple[str, float | None, float | None]]) -> None:
