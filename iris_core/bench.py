@@ -121,8 +121,7 @@ def without_gradient(trainer: Trainer, do: Callable[..., Any], *args: Any) -> Pa
 
 def dreaming(trainer: Trainer, batch: int) -> Part:
     """A step of `batch` dreams; the cache is refreshed in its turn."""
-    agent, context = trainer.agent, trainer.config.world_model.dream_context
-    dream = DreamEnv(agent.tokenizer, agent.world_model, context=context)
+    dream = DreamEnv.of(trainer.agent)
     frames = trainer.replay.sample_frames(batch, trainer.rng, trainer.device)
     without_gradient(trainer, dream.reset, frames)()
     actions = torch.zeros(batch, dtype=torch.int64, device=trainer.device)

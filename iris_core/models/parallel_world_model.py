@@ -103,7 +103,7 @@ class ParallelWorldModel(WorldModel):
         self.head_ends = head(width, 2)
         self.apply(init_weights)
         # Codes must differ at once, and more than places do: what holds in one place
-        # then holds in all, and learning is three times faster
+        # then holds in all, and learning is more than twice as fast
         table = self.token_encoder[0]
         assert isinstance(table, nn.Embedding)
         nn.init.normal_(table.weight)

@@ -97,11 +97,15 @@ class Tokenizer(nn.Module):
             distances = codes.square().sum(1) - 2 * z @ codes.T  # (N, vocab)
         return distances.argmin(dim=1)
 
+    def latents(self, frames: Tensor) -> Tensor:
+        """Before quantising: (..., 3, 64, 64) in [0, 1] -> (N, d, h, w)."""
+        x = self.scale(frames.reshape(-1, *frames.shape[-3:]))
+        return self.pre_quant_conv(self.encoder(x))
+
     def encode(self, frames: Tensor) -> Encoding:
         """Frames (..., 3, 64, 64) float in [0, 1] -> Encoding."""
         lead = frames.shape[:-3]
-        x = self.scale(frames.reshape(-1, *frames.shape[-3:]))
-        z = self.pre_quant_conv(self.encoder(x))  # (N, d, h, w)
+        z = self.latents(frames)  # (N, d, h, w)
         n, _, h, w = z.shape
         tokens = self.nearest(rearrange(z, "n d h w -> (n h w) d"))
         z_q = rearrange(self.embedding(tokens), "(n h w) d -> n d h w", n=n, h=h, w=w)
@@ -115,9 +119,7 @@ class Tokenizer(nn.Module):
 
     def tokenize(self, frames: Tensor) -> Tensor:
         """`encode(frames).tokens` alone: (..., 3, 64, 64) -> (..., K) int64."""
-        x = self.scale(frames.reshape(-1, *frames.shape[-3:]))
-        z = self.pre_quant_conv(self.encoder(x))
-        tokens = self.nearest(rearrange(z, "n d h w -> (n h w) d"))
+        tokens = self.nearest(rearrange(self.latents(frames), "n d h w -> (n h w) d"))
         return tokens.reshape(*frames.shape[:-3], self.tokens_per_frame)
 
     def decode_codes(self, z_q: Tensor) -> Tensor:
@@ -213,7 +215,7 @@ class Tokenizer(nn.Module):
     @torch.no_grad()
     def vectors(self, frames: Tensor) -> Tensor:
         """Encoder outputs of frames, one row a token: (N*K, d)."""
-        return rearrange(self.encode(frames).z, "n d h w -> (n h w) d").float()
+        return rearrange(self.latents(frames), "n d h w -> (n h w) d").float()
 
     def start_projections(self, frames: Tensor) -> None:
         """Encoder and decoder of patches: their principal components, and back."""
