@@ -1,0 +1,1 @@
+"""What the notebooks share: artefacts, one style of picture, and checked exercises."""

@@ -1,0 +1,63 @@
+"""Sliders that redraw a picture: the widget only listens and shows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+Range = tuple[float, float, float]  # lowest, highest, step
+
+
+def explore(
+    draw: Callable[..., Figure], /, **controls: Range | Sequence[str]
+) -> widgets.VBox:
+    """A picture with a slider for each (low, high, step) and a menu for each list.
+
+    `draw` gets the controls' values by name and returns a figure. An error in it is
+    shown below the picture. Whole-numbered ranges give whole numbers.
+    """
+    picture = widgets.Image(format="png")
+    trouble = widgets.HTML()
+    inputs = {name: control(name, what) for name, what in controls.items()}
+
+    def redraw(_: object = None) -> None:
+        try:
+            picture.value = png(draw(**values(inputs)))
+            trouble.value = ""
+        except Exception as error:  # a callback's error would vanish
+            told = escape(f"{type(error).__name__}: {error}")
+            trouble.value = f"<pre style='color:#D55E00'>{told}</pre>"
+
+    for each in inputs.values():
+        each.observe(redraw, names="value")
+    redraw()
+    return widgets.VBox([*inputs.values(), picture, trouble])
+
+
+def control(name: str, what: Range | Sequence[str]) -> widgets.ValueWidget:
+    """The slider or menu of one argument."""
+    label = name.replace("_", " ")
+    if isinstance(what[0], str):
+        return widgets.Dropdown(options=list(what), description=label)
+    low, high, step = what
+    whole = all(isinstance(x, int) for x in what)
+    kind = widgets.IntSlider if whole else widgets.FloatSlider
+    return kind(value=low, min=low, max=high, step=step, description=label)
+
+
+def values(inputs: Mapping[str, widgets.ValueWidget]) -> dict[str, Any]:
+    return {name: each.value for name, each in inputs.items()}
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG; it is closed, so that nothing piles up."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    plt.close(figure)
+    return buffer.getvalue()
