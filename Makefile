@@ -15,13 +15,14 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.12 python3.13 python3.11 pyt
 IN_RANGE := import sys, venv, ensurepip; \
 	sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: help train test lab lock clean
+.PHONY: help train test notebooks lab lock clean
 
 help:
 	@echo "make train  learn a real Atari game on this machine (preset=tutorial)"
 	@echo "            make train ARGS=\"env.game=Breakout\" changes any setting"
 	@echo "make test   ruff, mypy and all tests"
 	@echo "make lab    JupyterLab on the notebooks"
+	@echo "make notebooks  run all notebooks again and keep their outputs"
 	@echo "make lock   bring requirements.lock in line with pyproject.toml"
 	@echo "            make lock ARGS=--upgrade pins newer versions"
 	@echo "make clean  remove .venv and caches; runs in outputs/ stay"
@@ -35,6 +36,14 @@ test: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 -q $(ARGS)
+	IRIS_PRESET=smoke TQDM_DISABLE=1 $(BIN)/pytest -n 2 -q --dist loadscope --nbval-lax \
+		--nbval-current-env --nbval-cell-timeout 120 --timeout 600 notebooks
+
+# Runs the lessons at the scale that readers see, and keeps their outputs. One:
+# make notebooks ARGS=02_frames_to_tokens.ipynb
+notebooks: export OMP_NUM_THREADS = 1
+notebooks: $(READY)
+	@cd notebooks && TQDM_DISABLE=1 ../$(BIN)/python -m lessons.execute $(ARGS)
 
 lab: $(READY)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
