@@ -267,6 +267,8 @@ class Replay:
         # Pieces of open episodes wait here and are joined when somebody looks, so
         # adding step after step does not copy the episode each time.
         self._pieces: dict[int, list[Episode]] = {}
+        # Steps with a reward or an end, per episode, and the length they were found in.
+        self._events: dict[int, tuple[int, list[int]]] = {}
         self._next_id = 0
         # Finished episodes that are already in the folder of `save`.
         self._written: set[int] = set()
@@ -321,25 +323,50 @@ class Replay:
                 return
             if self[episode_id].finished:
                 self.num_steps -= len(self._episodes.pop(episode_id))
+                self._events.pop(episode_id, None)
+
+    def events(self) -> list[tuple[Episode, int]]:
+        """Every step with a non-zero reward or an end, as (episode, step)."""
+        found = []
+        for episode_id, episode in zip(self.ids, self, strict=True):
+            length, steps = self._events.get(episode_id, (0, []))
+            if length < len(episode):
+                new = (episode.rewards[length:] != 0) | episode.ends[length:]
+                steps = steps + [length + int(step) for step in np.flatnonzero(new)]
+                self._events[episode_id] = (len(episode), steps)
+            found += [(episode, step) for step in steps]
+        return found
 
     def sample(
-        self, batch_size: int, length: int, rng: random.Random, from_start: bool = True
+        self,
+        batch_size: int,
+        length: int,
+        rng: random.Random,
+        from_start: bool = True,
+        event_share: float = 0.0,
     ) -> Batch:
         """Segments of `length` steps, uniform over episodes, then over steps.
 
         from_start: the segment begins at a random step and is padded on the right
         where the episode ends (world model); otherwise it stops at a random step,
         that step included, and is padded on the left (burn-in of the actor-critic).
-        ValueError if the replay is empty.
+        event_share: the chance that a segment is placed to hold a reward or an end
+        instead, all of these alike. ValueError if the replay is empty.
         """
         episodes = list(self)
         if not episodes:
             raise ValueError("the replay is empty: collect or load episodes first")
+        events = self.events() if event_share > 0 else []
         segments = []
         for index in rng.choices(range(len(episodes)), k=batch_size):
-            step = rng.randint(0, len(episodes[index]) - 1)
-            start = step if from_start else step + 1 - length
-            segments.append((episodes[index], start, start + length))
+            episode = episodes[index]
+            if events and rng.random() < event_share:
+                episode, step = rng.choice(events)
+                start = max(step - rng.randrange(length), 0)
+            else:
+                step = rng.randint(0, len(episode) - 1)
+                start = step if from_start else step + 1 - length
+            segments.append((episode, start, start + length))
         return stack_segments(segments)
 
     def sample_frames(

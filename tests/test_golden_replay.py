@@ -211,6 +211,46 @@ def test_sample_frames() -> None:
     assert frames.min() >= 0 and frames.max() <= 1
 
 
+def test_events_are_rewards_and_ends() -> None:
+    replay, rewards = Replay(), np.array([0, -1, 0, 2], dtype=np.float32)
+    nothing = np.zeros(4, dtype=bool)
+    frames = np.zeros((4, 3, 4, 4), dtype=np.uint8)
+    actions = np.zeros(4, dtype=np.int64)
+    open_id = replay.add(Episode(frames, actions, rewards, nothing, nothing))
+    replay.add(random_episode(3, "truncated"))
+    steps = {id(e): [s for f, s in replay.events() if f is e] for e in replay}
+    rewarded = random_episode(3, "truncated").rewards.nonzero()[0]
+    assert list(steps.values()) == [[1, 3], sorted({*map(int, rewarded), 2})]
+    replay.append(open_id, Episode(frames, actions, rewards, nothing, nothing))
+    assert [s for e, s in replay.events() if e is replay[open_id]] == [1, 3, 5, 7]
+
+
+@given(share=st.sampled_from([0.25, 1.0]), seed=st.integers(0, 99))
+def test_event_share(share: float, seed: int) -> None:
+    """Segments hold an event as often as asked for, and as often as chance adds."""
+    replay = Replay()
+    for number in range(4):
+        quiet = random_episode(100, seed=number)
+        rewards = np.zeros(100, dtype=np.float32)
+        rewards[40] = number == 0
+        replay.add(Episode(quiet.frames, quiet.actions, rewards, *[rewards > 9] * 2))
+    batch = replay.sample(400, 5, random.Random(seed), event_share=share)
+    found = (batch.rewards != 0).any(dim=1).float().mean().item()
+    by_chance = 0.25 * 5 / 100  # the right episode, and a start at 36 to 40
+    assert found == pytest.approx(share + (1 - share) * by_chance, abs=0.09)
+    assert (found == 1) == (share == 1)
+
+
+def test_without_events_every_step_is_alike() -> None:
+    replay = Replay()
+    quiet = random_episode(9)
+    replay.add(Episode(quiet.frames, quiet.actions, *[np.zeros(9)] * 3))
+    plain = replay.sample(8, 4, random.Random(0))
+    assert torch.equal(
+        plain.pixels, replay.sample(8, 4, random.Random(0), event_share=0.5).pixels
+    )
+
+
 def test_empty_replay_says_so() -> None:
     with pytest.raises(ValueError, match="empty"):
         Replay().sample(1, 1, random.Random(0))

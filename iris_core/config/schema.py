@@ -181,6 +181,13 @@ class WorldModelConfig:
         "real frames a dream starts from; one does not say which way a ball flies",
         low=1,
     )
+    event_share: float = setting(
+        0.0,
+        "share of the segments that are placed to hold a reward or an end, where there"
+        " is one: both are rare, and a dream without them teaches nothing",
+        low=0.0,
+        high=1.0,
+    )
     updates: UpdatesConfig = field(
         default_factory=lambda: UpdatesConfig(
             start_after_epoch=25, batch_size=64, weight_decay=0.01

@@ -141,7 +141,10 @@ class Trainer:
     def world_model_loss(self) -> Losses:
         config = self.config.world_model
         batch = self.replay.sample(
-            config.updates.batch_size, config.max_blocks, self.rng, from_start=True
+            config.updates.batch_size,
+            config.max_blocks,
+            self.rng,
+            event_share=config.event_share,
         ).to(self.device)
         with torch.no_grad():
             tokens = self.agent.tokenizer.tokenize(batch.frames)
