@@ -15,7 +15,7 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.12 python3.13 python3.11 pyt
 IN_RANGE := import sys, venv, ensurepip; \
 	sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: help train test notebooks lab lock clean
+.PHONY: help train test notebooks book lab lock clean
 
 help:
 	@echo "make train  learn a real Atari game on this machine (preset=tutorial)"
@@ -23,6 +23,7 @@ help:
 	@echo "make test   ruff, mypy and all tests"
 	@echo "make lab    JupyterLab on the notebooks"
 	@echo "make notebooks  run all notebooks again and keep their outputs"
+	@echo "make book   the notebooks as web pages, in build/book"
 	@echo "make lock   bring requirements.lock in line with pyproject.toml"
 	@echo "            make lock ARGS=--upgrade pins newer versions"
 	@echo "make clean  remove .venv and caches; runs in outputs/ stay"
@@ -44,6 +45,10 @@ test: $(READY)
 notebooks: export OMP_NUM_THREADS = 1
 notebooks: $(READY)
 	@cd notebooks && TQDM_DISABLE=1 ../$(BIN)/python -m lessons.execute $(ARGS)
+
+book: $(READY)
+	@cd notebooks && ../$(BIN)/python -m lessons.book ../build/book
+	@echo "Open build/book/index.html"
 
 lab: $(READY)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)

@@ -283,9 +283,9 @@ def everything(trainer: Trainer) -> dict:
     """All that a run comes to, but for how long it took."""
     run = trainer.run_folder
     progress = asdict(trainer.progress)
-    del progress["seconds"]
+    del progress["seconds"], progress["cpu_seconds"]
     results = json.loads((run.path / "results.json").read_text())
-    del results["training_minutes"]
+    del results["training_minutes"], results["training_cpu_minutes"]
     return {
         "agent": deepcopy(trainer.agent.state_dict()),
         "slow critic": deepcopy(trainer.slow_critic.state_dict()),
@@ -472,6 +472,7 @@ def test_time_counts_up_to_a_stop(tmp_path):
     trainer = make_trainer(tmp_path)
     run_to(trainer, (1, "collect", 4))
     assert trainer.progress.seconds > 0
+    assert trainer.progress.cpu_seconds > 0
     assert trainer.meter.counts["collect/seconds_per_step"] == 4
     trainer = Trainer.resume(trainer.run_folder)
     run_to(trainer, (1, "tokenizer", 0))

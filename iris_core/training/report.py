@@ -72,6 +72,7 @@ class Reporter:
         progress = self.trainer.progress
         metrics["env_steps"] = progress.env_steps
         metrics["minutes"] = progress.seconds / 60
+        metrics["cpu_minutes"] = progress.cpu_seconds / 60
         if seconds := metrics.get("collect/seconds_per_step"):
             metrics["collect/steps_per_second"] = self.config.env.num_envs / seconds
         last = epoch == self.config.training.epochs
@@ -279,6 +280,7 @@ class Reporter:
             "seed": self.config.seed,
             "env_steps": progress.env_steps,
             "training_minutes": progress.seconds / 60,
+            "training_cpu_minutes": progress.cpu_seconds / 60,
             "device": str(self.trainer.device),
             "episodes": len(played.returns),
             "returns": played.returns.tolist(),

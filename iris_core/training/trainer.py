@@ -51,6 +51,7 @@ class Progress:
     step: int = 0  # of the stretch
     env_steps: int = 0  # in the training environments, all epochs
     seconds: float = 0.0  # of training, tests left out
+    cpu_seconds: float = 0.0  # of all cores; what other programs take is not in it
     best_return: float = -float("inf")  # mean of a test
     best_train_return: float = -float("inf")  # of one training episode
 
@@ -298,11 +299,13 @@ class Trainer:
     def timed(self, name: str) -> Iterator[None]:
         """Note the time of the steps inside, also when Ctrl-C cuts them short."""
         started, first = time.perf_counter(), self.progress.step
+        cpu_started = time.process_time()
         try:
             yield
         finally:
             seconds = time.perf_counter() - started
             self.progress.seconds += seconds
+            self.progress.cpu_seconds += time.process_time() - cpu_started
             self.meter.seconds(name, seconds, self.progress.step - first)
 
     def check_stop(self) -> None:

@@ -1,0 +1,75 @@
+"""`python -m lessons.ship RUN NAME`: put a run's agent into data/agents, with its card.
+
+Weights are kept as 16-bit floats, half the size; loading makes them 32-bit again. The
+card's scores are of the file as it is shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from iris_core.evaluate import evaluate, standard_error
+from iris_core.models.agent import Agent
+from iris_core.training.runs import Run
+from lessons.artefacts import DATA
+
+SEED = 30_000  # of the card's test episodes: none that chose the agent
+
+CARD = """\
+# {name}
+
+| | |
+| --- | --- |
+| game | {game} |
+| changed settings | {changed} |
+| environment steps | {steps:,} |
+| minutes of training | {minutes:.1f} ({cpu:.1f} of one core) on {device} |
+| commit | {commit} |
+| score | {score} |
+| random, best constant action | {baselines} |
+| licence | MIT |
+"""
+
+
+def ship(run: Run, name: str, changed: str, episodes: int) -> None:
+    """Write NAME.safetensors and NAME.md. episodes: of the card's test; 0 for an agent
+    whose policy was not trained."""
+    path = DATA / "agents" / f"{name}.safetensors"
+    Agent.load(run.agent).half().save(path)
+    results = json.loads((run.path / "results.json").read_text())
+    versions = json.loads((run.path / "versions.json").read_text())
+    score, table = "not trained to play", {r["name"]: r for r in results["table"]}
+    if episodes:
+        returns = evaluate(Agent.load(path), episodes=episodes, seed=SEED).returns
+        error = standard_error(returns)
+        score = f"{returns.mean():.2f} ± {error:.2f} ({episodes} test episodes)"
+    fixed = [
+        f"{row['mean']:.2f} ({name})"
+        for name, row in table.items()
+        if name.startswith(("random", "best constant"))
+    ]
+    card = CARD.format(
+        name=name,
+        game=results["game"],
+        changed=f"`{changed}`" if changed else "none, preset tutorial",
+        steps=results["env_steps"],
+        minutes=results["training_minutes"],
+        cpu=results.get("training_cpu_minutes", float("nan")),
+        device=results["device"],
+        commit=versions["commit"],
+        score=score,
+        baselines=", ".join(fixed) or "not measured",
+    )
+    path.with_suffix(".md").write_text(card)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--changed", default="", help="settings beside the preset's")
+    parser.add_argument("--episodes", type=int, default=100)
+    options = parser.parse_args()
+    ship(Run.open(options.run), options.name, options.changed, options.episodes)

@@ -1,0 +1,46 @@
+"""The static pages: links, pictures and equations without a network."""
+
+import re
+
+import nbformat
+import pytest
+
+pytest.importorskip("jupyter_server_mathjax")
+
+from lessons.book import as_html, redirect
+from lessons.series import SERIES, repository
+
+
+def page() -> str:
+    cells = [
+        nbformat.v4.new_markdown_cell(
+            f"$e^x$ [next]({SERIES[1].file}#why) [code](../iris_core/dream.py#L3)"
+        ),
+        nbformat.v4.new_code_cell("install()", metadata={"tags": ["install"]}),
+        nbformat.v4.new_code_cell("1 + 1"),
+    ]
+    return as_html(nbformat.v4.new_notebook(cells=cells), "01 A title")
+
+
+def test_links_lead_to_pages_and_sources() -> None:
+    html = page()
+    assert f'href="{SERIES[1].file.replace(".ipynb", ".html")}#why"' in html
+    assert f"https://github.com/{repository()}/blob/main/iris_core/dream.py#L3" in html
+    assert ".ipynb" not in html
+
+
+def test_a_page_asks_no_other_server() -> None:
+    html = page()
+    assert "mathjax/MathJax.js" in html
+    loaded = re.findall(r"<(?:script|link)[^>]+(?:src|href)=\"(\w+://[^\"]+)", html)
+    assert loaded == []
+
+
+def test_a_page_leaves_the_installation_out() -> None:
+    assert "install()" not in page()
+    assert "<title>01 A title</title>" in page()
+
+
+def test_other_links_stay() -> None:
+    text = "[paper](https://openreview.net) [here](#map)"
+    assert redirect(text) == text
