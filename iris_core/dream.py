@@ -139,18 +139,21 @@ def imagine(
     horizon: int,
     sample: Sampler = categorical,
     slow_critic: ActorCritic | None = None,
+    tokens: Tensor | None = None,
 ) -> Rollout:
     """Let the policy act in its world model for `horizon` steps.
 
     batch: (B, burn_in + 1) real steps, padded on the left; the dream starts at the last
     frame, the LSTM's memory and the dream's context come from those before it. Logits
     and values keep their graph; nothing else has one. slow_critic: whose values the
-    returns bootstrap from; the policy's own if None.
+    returns bootstrap from; the policy's own if None. tokens: of the batch's frames,
+    (B, burn_in + 1, K), if they are known.
     """
     dream = DreamEnv.of(agent, sample)
     context = dream.context = min(dream.context, batch.mask.shape[1])
     with torch.no_grad():
-        tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
+        if tokens is None:
+            tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
         seen = agent.tokenizer.decode(tokens[:, :-1])
         memory = agent.actor_critic.burn_in(seen, batch.mask[:, :-1])
         tokens = fill_left(tokens, batch.mask)[:, -context:]

@@ -12,7 +12,7 @@ import random
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -46,6 +46,8 @@ class Batch:
     rewards: float32 (B, T), unclipped
     ends:    bool    (B, T), terminated or truncated: the paper merges the two
     mask:    bool    (B, T), True where the step is real
+    places: for each row the episode's id in the replay and the segment's first step,
+        which may be negative; empty if the batch was not sampled from a replay
     `frames` are the pixels as float32 in [0, 1].
     """
 
@@ -54,6 +56,7 @@ class Batch:
     rewards: Tensor
     ends: Tensor
     mask: Tensor
+    places: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         assert self.pixels.ndim == 5 and self.pixels.dtype == torch.uint8
@@ -77,6 +80,7 @@ class Batch:
             self.rewards.to(device),
             self.ends.to(device),
             self.mask.to(device),
+            self.places,
         )
 
     def __len__(self) -> int:
@@ -325,8 +329,8 @@ class Replay:
                 self.num_steps -= len(self._episodes.pop(episode_id))
                 self._events.pop(episode_id, None)
 
-    def events(self) -> list[tuple[Episode, int]]:
-        """Every step with a non-zero reward or an end, as (episode, step)."""
+    def events(self) -> list[tuple[int, int]]:
+        """Every step with a non-zero reward or an end, as (episode's id, step)."""
         found = []
         for episode_id, episode in zip(self.ids, self, strict=True):
             length, steps = self._events.get(episode_id, (0, []))
@@ -334,7 +338,7 @@ class Replay:
                 new = (episode.rewards[length:] != 0) | episode.ends[length:]
                 steps = steps + [length + int(step) for step in np.flatnonzero(new)]
                 self._events[episode_id] = (len(episode), steps)
-            found += [(episode, step) for step in steps]
+            found += [(episode_id, step) for step in steps]
         return found
 
     def sample(
@@ -344,30 +348,33 @@ class Replay:
         rng: random.Random,
         from_start: bool = True,
         event_share: float = 0.0,
+        event_reach: int = 1,
     ) -> Batch:
         """Segments of `length` steps, uniform over episodes, then over steps.
 
         from_start: the segment begins at a random step and is padded on the right
         where the episode ends (world model); otherwise it stops at a random step,
         that step included, and is padded on the left (burn-in of the actor-critic).
-        event_share: the chance that a segment is placed to hold a reward or an end
-        instead, all of these alike. ValueError if the replay is empty.
+        event_share: the chance that the step is drawn from the last `event_reach`
+        steps up to a reward or an end instead, all of these alike.
+        ValueError if the replay is empty.
         """
-        episodes = list(self)
-        if not episodes:
+        ids = self.ids
+        if not ids:
             raise ValueError("the replay is empty: collect or load episodes first")
         events = self.events() if event_share > 0 else []
-        segments = []
-        for index in rng.choices(range(len(episodes)), k=batch_size):
-            episode = episodes[index]
+        places = []
+        for index in rng.choices(range(len(ids)), k=batch_size):
+            episode_id = ids[index]
             if events and rng.random() < event_share:
-                episode, step = rng.choice(events)
-                start = max(step - rng.randrange(length), 0)
+                episode_id, event = rng.choice(events)
+                step = max(event - rng.randrange(event_reach), 0)
             else:
-                step = rng.randint(0, len(episode) - 1)
-                start = step if from_start else step + 1 - length
-            segments.append((episode, start, start + length))
-        return stack_segments(segments)
+                step = rng.randint(0, len(self[episode_id]) - 1)
+            start = step if from_start else step + 1 - length
+            places.append((episode_id, start))
+        segments = [(self[id_], start, start + length) for id_, start in places]
+        return replace(stack_segments(segments), places=tuple(places))
 
     def sample_frames(
         self, n: int, rng: random.Random, device: torch.device | str = "cpu"

@@ -218,11 +218,11 @@ def test_events_are_rewards_and_ends() -> None:
     actions = np.zeros(4, dtype=np.int64)
     open_id = replay.add(Episode(frames, actions, rewards, nothing, nothing))
     replay.add(random_episode(3, "truncated"))
-    steps = {id(e): [s for f, s in replay.events() if f is e] for e in replay}
     rewarded = random_episode(3, "truncated").rewards.nonzero()[0]
-    assert list(steps.values()) == [[1, 3], sorted({*map(int, rewarded), 2})]
+    second = [(1, step) for step in sorted({*map(int, rewarded), 2})]
+    assert replay.events() == [(0, 1), (0, 3), *second]
     replay.append(open_id, Episode(frames, actions, rewards, nothing, nothing))
-    assert [s for e, s in replay.events() if e is replay[open_id]] == [1, 3, 5, 7]
+    assert replay.events() == [(0, 1), (0, 3), (0, 5), (0, 7), *second]
 
 
 @given(share=st.sampled_from([0.25, 1.0]), seed=st.integers(0, 99))
@@ -234,11 +234,21 @@ def test_event_share(share: float, seed: int) -> None:
         rewards = np.zeros(100, dtype=np.float32)
         rewards[40] = number == 0
         replay.add(Episode(quiet.frames, quiet.actions, rewards, *[rewards > 9] * 2))
-    batch = replay.sample(400, 5, random.Random(seed), event_share=share)
+    batch = replay.sample(400, 5, random.Random(seed), event_share=share, event_reach=5)
     found = (batch.rewards != 0).any(dim=1).float().mean().item()
     by_chance = 0.25 * 5 / 100  # the right episode, and a start at 36 to 40
     assert found == pytest.approx(share + (1 - share) * by_chance, abs=0.09)
     assert (found == 1) == (share == 1)
+
+
+def test_segments_may_stop_before_an_event() -> None:
+    replay, rewards = Replay(), np.zeros(50, dtype=np.float32)
+    rewards[30] = 1
+    quiet = random_episode(50)
+    replay.add(Episode(quiet.frames, quiet.actions, rewards, *[rewards > 9] * 2))
+    batch = replay.sample(200, 3, random.Random(0), False, 1.0, event_reach=12)
+    last = {start + 2 for _, start in batch.places}
+    assert last == set(range(19, 31))
 
 
 def test_without_events_every_step_is_alike() -> None:

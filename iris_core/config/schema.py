@@ -220,6 +220,13 @@ class ActorCriticConfig:
         0.95, "mix of one-step and long returns, lambda", low=0.0, high=1.0
     )
     entropy_weight: float = setting(0.001, "weight of the entropy bonus, eta", low=0.0)
+    event_share: float = setting(
+        0.0,
+        "share of the dreams that start at most `horizon` steps before a reward or an"
+        " end that was really met: elsewhere dreams seldom meet one",
+        low=0.0,
+        high=1.0,
+    )
     mask_after_end: bool = setting(
         False, "steps after an imagined end do not train, for they never happen"
     )

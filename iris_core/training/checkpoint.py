@@ -35,6 +35,7 @@ def save(trainer: Trainer, run: Run) -> None:
         },
         "collector": trainer.collector.state_dict(),
         "replay": trainer.replay.save(run.replay),
+        "token_cache": trainer.token_cache.state_dict(),
         "random": random_state(trainer),
     }
     write_whole(run.checkpoints / FILE, lambda file: torch.save(state, file))
@@ -72,6 +73,7 @@ def restore(trainer: Trainer, run: Run, state: dict[str, Any]) -> None:
     trainer.replay = Replay.load(run.replay, state["replay"])
     trainer.collector.replay = trainer.replay
     trainer.collector.load_state_dict(state["collector"], trainer.device)
+    trainer.token_cache.load_state_dict(state["token_cache"])
     set_random_state(trainer, state["random"])
 
 

@@ -27,9 +27,9 @@ from iris_core.dream import imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
 from iris_core.models.actor_critic import Rollout, follow, slow_copy
-from iris_core.models.agent import Agent
+from iris_core.models.agent import Agent, categorical
 from iris_core.models.losses import Losses
-from iris_core.replay import EpisodeStats, Replay
+from iris_core.replay import Batch, EpisodeStats, Replay
 from iris_core.training import checkpoint
 from iris_core.training.collect import Collector
 from iris_core.training.component import Component, DivergedError
@@ -37,6 +37,7 @@ from iris_core.training.loggers import make_loggers
 from iris_core.training.meter import Meter
 from iris_core.training.report import Reporter, Result
 from iris_core.training.runs import Run
+from iris_core.training.token_cache import TokenCache
 
 REVIVE_EVERY = 50  # tokenizer updates between two looks for dead codes
 START_FRAMES = 2048  # frames that the tokenizer starts from
@@ -84,6 +85,7 @@ class Trainer:
         self.agent.to(self.device).eval()
         self.slow_critic = slow_copy(self.agent.actor_critic)
         self.replay = Replay()
+        self.token_cache = TokenCache(self.agent.tokenizer)
         self.collector = Collector(envs, self.replay, config.seed)
         self.components = self.make_components()
         self.progress = Progress()
@@ -146,18 +148,27 @@ class Trainer:
             config.max_blocks,
             self.rng,
             event_share=config.event_share,
+            event_reach=config.max_blocks,
         ).to(self.device)
-        with torch.no_grad():
-            tokens = self.agent.tokenizer.tokenize(batch.frames)
-        return self.agent.world_model.loss(tokens, batch)
+        return self.agent.world_model.loss(self.tokens(batch), batch)
+
+    def tokens(self, batch: Batch) -> Tensor:
+        """Of the batch's frames, (B, T, K); encoded once while the tokenizer rests."""
+        return self.token_cache.tokens(batch, self.components[0].updates)
 
     def dream(self) -> Rollout:
         config = self.config.actor_critic
         batch = self.replay.sample(
-            config.updates.batch_size, config.burn_in + 1, self.rng, from_start=False
+            config.updates.batch_size,
+            config.burn_in + 1,
+            self.rng,
+            from_start=False,
+            event_share=config.event_share,
+            event_reach=config.horizon,
         ).to(self.device)
         slow = self.slow_critic if config.target_decay > 0 else None
-        return imagine(self.agent, batch, config.horizon, slow_critic=slow)
+        tokens = self.tokens(batch)
+        return imagine(self.agent, batch, config.horizon, categorical, slow, tokens)
 
     def actor_critic_loss(self) -> Losses:
         if self.dreamt is not None:
