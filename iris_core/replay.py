@@ -252,8 +252,13 @@ def stack_segments(segments: Sequence[tuple[Episode, int, int]]) -> Batch:
         rewards[row, there] = episode.rewards[real]
         ends[row, there] = episode.terminated[real] | episode.truncated[real]
         mask[row, there] = True
-    arrays = (pixels, actions, rewards, ends, mask)
-    return Batch(*(torch.from_numpy(array) for array in arrays))
+    return Batch(
+        torch.from_numpy(pixels),
+        torch.from_numpy(actions),
+        torch.from_numpy(rewards),
+        torch.from_numpy(ends),
+        torch.from_numpy(mask),
+    )
 
 
 class Replay:
