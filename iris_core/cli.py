@@ -35,6 +35,7 @@ examples:
   iris resume outputs/2026-01-31/12-00-00
   iris eval outputs/2026-01-31/12-00-00 --episodes 100 --envs 8
   iris settings preset=tutorial --changed       where a preset leaves the paper
+  iris figures                                  the paper's figures and tables
 """
 
 
@@ -108,6 +109,9 @@ def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
 
     add(games, "games", "list the games")
 
+    command = add(figures, "figures", "draw the paper's figures and tables, and ours")
+    add_figure_options(command)
+
     about = "measure how fast the components are on this machine"
     parsers["bench"] = commands.add_parser("bench", help=about, add_help=False)
     parsers["bench"].set_defaults(run=bench)  # it reads its own arguments
@@ -140,6 +144,36 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", help="auto, cpu, cuda, mps; by default the run's")
     command.add_argument(
         "--out", type=Path, metavar="FILE", help="write the JSON here, not to stdout"
+    )
+
+
+def add_figure_options(command: argparse.ArgumentParser) -> None:
+    """What `iris figures` draws, from what, and where it puts it."""
+    command.add_argument(
+        "names", nargs="*", metavar="FIGURE", help="figures to draw; by default all"
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="by default results/figures"
+    )
+    command.add_argument(
+        "--scores", type=Path, metavar="FILE", help="a .csv or .json of scores to add"
+    )
+    command.add_argument(
+        "--own", type=Path, metavar="PATH", help="own runs; by default results/runs"
+    )
+    command.add_argument(
+        "--algorithms",
+        default="",
+        metavar="A,B,...",
+        help="draw these, IRIS among them, and own for own runs; by default the"
+        " paper's, and later ones in files of their own",
+    )
+    command.add_argument(
+        "--replicates",
+        type=at_least_one,
+        default=50_000,
+        metavar="N",
+        help="of the bootstrap, 50,000 for print",
     )
 
 
@@ -270,6 +304,19 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
         "returns": played.returns.tolist(),
         "lengths": played.lengths.tolist(),
     }
+
+
+def figures(args: argparse.Namespace) -> int:
+    """iris figures [FIGURE ...] [--out FOLDER] [--scores FILE] [--replicates N] ..."""
+    from iris_core.figures.write import all_figures, write_figures
+    from iris_core.own_runs import results_folder
+
+    folder = args.out or results_folder().parent / "figures"
+    algorithms = [name.strip() for name in args.algorithms.split(",") if name.strip()]
+    found = all_figures(folder, args.scores, args.own, algorithms, args.replicates)
+    for name in write_figures(folder, found, args.names):
+        print(folder / f"{name}.pdf")
+    return 0
 
 
 def check_writable(path: Path) -> None:

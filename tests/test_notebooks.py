@@ -175,6 +175,15 @@ def test_tidying_leaves_nothing_that_changes() -> None:
     assert list(cell.outputs[0].data) == ["text/plain"]
 
 
+def test_printing_in_pieces_reads_as_one() -> None:
+    pieces = [nbformat.v4.new_output("stream", name="stdout", text=t) for t in "ab"]
+    picture = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
+    cell = nbformat.v4.new_code_cell("", outputs=[*pieces, picture, pieces[0].copy()])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    tidy(notebook)
+    assert [out.get("text") for out in notebook.cells[0].outputs] == ["ab", None, "a"]
+
+
 def test_pictures_are_kept() -> None:
     picture = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
     assert still(picture) == picture

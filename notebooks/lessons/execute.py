@@ -68,7 +68,19 @@ def tidy(notebook: NotebookNode) -> None:
         cell.metadata = NotebookNode(
             {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
         )
-        cell.outputs = [out for out in map(still, cell.outputs) if out is not None]
+        kept = [out for out in map(still, cell.outputs) if out is not None]
+        cell.outputs = joined(kept)
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """What was printed in several pieces, as one: where it is cut is chance."""
+    whole: list[NotebookNode] = []
+    for output in outputs:
+        if whole and output.output_type == whole[-1].output_type == "stream":
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def still(output: NotebookNode) -> NotebookNode | None:

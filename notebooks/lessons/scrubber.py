@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from iris_core.replay import Batch, Episode
 from lessons.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, RED, SKY, bare
@@ -26,8 +28,8 @@ def draw_moment(
     Frames outside the episode are hatched: they are padding. The two bars are the
     segments of `length` steps that end and begin at t.
     """
-    figure = plt.figure(figsize=(9.0, 3.9))
-    film, line = figure.subfigures(2, 1, height_ratios=[1.25, 1.6])
+    figure = plt.figure(figsize=(10.5, 4.3))
+    film, line = figure.subfigures(2, 1, height_ratios=[1.4, 1.6])
     axes = film.subplots(1, 2 * AROUND + 1)
     for ax, at in zip(axes, range(t - AROUND, t + AROUND + 1), strict=True):
         draw_frame(ax, episode, at)
@@ -44,9 +46,14 @@ def draw_frame(ax: Axes, episode: Episode, at: int) -> None:
         ax.imshow(episode.frames[at].transpose(1, 2, 0))
     else:
         ax.imshow(np.full((64, 64, 3), 245, np.uint8))
-        ax.patch.set_alpha(0)
-        ax.fill_between([-0.5, 63.5], -0.5, 63.5, color="none", hatch="//", ec=FAINT)
+        hatch(ax)
     bare(ax)
+
+
+def hatch(ax: Axes) -> None:
+    ax.add_patch(
+        Rectangle((-0.5, -0.5), 64, 64, fill=False, hatch="//", ec=FAINT, lw=0)
+    )
 
 
 def outline(ax: Axes) -> None:
@@ -62,7 +69,12 @@ def draw_timeline(
     strip = episode.actions[None]
     colours = ListedColormap(ACTION_COLOURS[:n])
     extent = (-0.5, steps - 0.5, 0.0, 0.5)
-    image = {"vmin": -0.5, "vmax": n - 0.5, "aspect": "auto", "extent": extent}
+    image: dict[str, Any] = {
+        "vmin": -0.5,
+        "vmax": n - 0.5,
+        "aspect": "auto",
+        "extent": extent,
+    }
     ax.imshow(strip, cmap=colours, **image)
     paid = np.flatnonzero(episode.rewards)
     ax.scatter(paid, np.full(len(paid), 0.72), marker="^", color=INK, label="reward")
@@ -83,7 +95,11 @@ def draw_timeline(
     ax.grid(False)
     ax.spines["left"].set_visible(False)
     ax.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, fontsize=9, markerscale=1
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=5,
+        fontsize=9,
+        markerscale=1,
     )
 
 
@@ -108,6 +124,6 @@ def draw_cell(ax: Axes, batch: Batch, row: int, t: int) -> None:
     ax.imshow(batch.pixels[row, t].permute(1, 2, 0).numpy())
     bare(ax)
     if not batch.mask[row, t]:
-        ax.fill_between([-0.5, 63.5], -0.5, 63.5, color="none", hatch="//", ec=FAINT)
+        hatch(ax)
     elif batch.ends[row, t]:
         outline(ax)

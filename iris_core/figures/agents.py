@@ -1,0 +1,284 @@
+"""What an agent sees and dreams: the paper's qualitative figures, for any agent.
+
+Frames are drawn pixel by pixel. `iris figures` draws the agents of data/agents. Of
+your own run give `Agent.load(run.agent)` and an episode of `Replay.load(run.replay)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
+
+from iris_core.dream import imagine
+from iris_core.figures.style import (
+    BLUE,
+    FAINT,
+    ORANGE,
+    VERMILLION,
+    WIDTH,
+    note,
+    styled,
+)
+from iris_core.models.actor_critic import Rollout
+from iris_core.models.agent import Agent
+from iris_core.replay import Batch, Episode, stack_segments
+
+ENLARGED = 4  # so that no viewer smooths the pixels
+LABELS = 0.62  # inches for the names of rows
+WORST = 0.25  # an error, in [0, 1], with the brightest colour
+
+
+def to_pixels(frames: torch.Tensor) -> np.ndarray:
+    """float (N, 3, 64, 64) in [0, 1] -> uint8 (N, 64, 64, 3)."""
+    pixels = (frames.float() * 255).round().clamp(0, 255).byte()
+    return pixels.movedim(-3, -1).cpu().numpy()
+
+
+def errors(originals: torch.Tensor, others: torch.Tensor) -> np.ndarray:
+    """Mean absolute error over RGB, as colours: (N, 3, 64, 64) twice -> uint8
+    (N, 64, 64, 3)."""
+    error = (originals - others).abs().mean(-3).cpu().numpy() / WORST
+    return matplotlib.colormaps["cividis"](error, bytes=True)[..., :3]
+
+
+def take(episode: Episode, steps: Sequence[int]) -> torch.Tensor:
+    """Frames of an episode: (N, 3, 64, 64) float in [0, 1]."""
+    return torch.from_numpy(episode.frames[list(steps)]).float() / 255
+
+
+@styled
+@torch.no_grad()
+def draw_reconstructions(
+    agent: Agent, episode: Episode, steps: Sequence[int]
+) -> Figure:
+    """Frames, what the tokenizer keeps of them, and where it errs."""
+    frames = take(episode, steps).to(agent.device)
+    seen = agent.tokenizer.reconstruct(frames)
+    tokens = agent.tokenizer.tokens_per_frame
+    rows = {
+        "original": to_pixels(frames),
+        f"from {tokens}\ntokens": to_pixels(seen),
+        "error": errors(frames, seen),
+    }
+    figure = frame_rows(rows, [f"step {step}" for step in steps])
+    note(
+        figure,
+        f"{about(agent)}. Error: mean over colours; brightest at a quarter of the range"
+        " or more.",
+    )
+    return figure
+
+
+@styled
+@torch.no_grad()
+def draw_tokens_per_frame(
+    agents: Sequence[Agent], episode: Episode, steps: Sequence[int]
+) -> Figure:
+    """The same frames through tokenizers of few and of many tokens a frame."""
+    frames = take(episode, steps)
+    rows = {"original": to_pixels(frames)}
+    scores = []
+    for agent in agents:
+        seen = agent.tokenizer.reconstruct(frames.to(agent.device)).cpu()
+        tokens = agent.tokenizer.tokens_per_frame
+        rows[f"{tokens} tokens"] = to_pixels(seen)
+        rows[f"error,\n{tokens} tokens"] = errors(frames, seen)
+        scores.append(f"{tokens} tokens {255 * (frames - seen).abs().mean():.2f}")
+    figure = frame_rows(rows, [f"step {step}" for step in steps])
+    note(
+        figure,
+        f"{about(agents[0])}. Mean absolute error of these frames, of 255:"
+        f" {', '.join(scores)}. Error pictures are brightest at a quarter of the range"
+        " or more.",
+    )
+    return figure
+
+
+@torch.no_grad()
+def dream_from(
+    agent: Agent, episode: Episode, step: int, dreams: int, horizon: int, seed: int = 0
+) -> Rollout:
+    """Several dreams of the policy from one frame of an episode, and its past."""
+    burn_in = agent.config.actor_critic.burn_in
+    segment = (episode, step - burn_in, step + 1)
+    batch = stack_segments([segment] * dreams).to(agent.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return imagine(agent, batch, horizon)
+
+
+@styled
+def draw_dreams(
+    agent: Agent,
+    episode: Episode,
+    step: int,
+    dreams: int = 4,
+    horizon: int = 20,
+    every: int = 3,
+    seed: int = 0,
+) -> Figure:
+    """Imagined trajectories from one start under one policy: what differs was drawn.
+
+    every: how many steps lie between the frames shown. A coloured frame marks a reward
+    or an end since the frame before.
+    """
+    rollout = dream_from(agent, episode, step, dreams, horizon, seed)
+    shown = range(0, horizon, every)
+    rows = {
+        f"dream {i + 1}": to_pixels(rollout.frames[i, list(shown)])
+        for i in range(dreams)
+    }
+    figure = frame_rows(rows, [f"+{t}" for t in shown])
+    axes = np.array(figure.axes).reshape(dreams, len(shown))
+    for i in range(dreams):
+        for column, t in enumerate(shown):
+            since = slice(max(t - every, 0), t)
+            reward = float(rollout.rewards[i, since].sum())
+            if bool(rollout.ends[i, since].any()):
+                frame_in(axes[i, column], VERMILLION)
+            elif reward:
+                frame_in(axes[i, column], BLUE if reward > 0 else ORANGE)
+    note(
+        figure,
+        f"{about(agent)}. All start at step {step} of one episode, with its past."
+        " Framed: since the frame before, a reward was imagined (blue +, orange"
+        " \N{MINUS SIGN}) or an end (red).",
+    )
+    return figure
+
+
+@torch.no_grad()
+def foreseen(agent: Agent, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
+    """What the world model expects at each step of a real episode, knowing the steps
+    before it (as many as it was trained with): P(reward), (T, 3) for -1, 0 and 1, and
+    P(end), (T,)."""
+    blocks = agent.config.world_model.max_blocks
+    segments = [(episode, t + 1 - blocks, t + 1) for t in range(len(episode))]
+    rewards, ends = [], []
+    for first in range(0, len(segments), 64):
+        batch = stack_segments(segments[first : first + 64]).to(agent.device)
+        tokens, actions, last = left_aligned(agent, batch)
+        output = agent.world_model(agent.world_model.sequence(tokens, actions))
+        rows = torch.arange(len(last), device=last.device)
+        rewards.append(output.rewards[rows, last].softmax(-1))
+        ends.append(output.ends[rows, last].softmax(-1)[:, 1])
+    return torch.cat(rewards).cpu().numpy(), torch.cat(ends).cpu().numpy()
+
+
+def left_aligned(
+    agent: Agent, batch: Batch
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Tokens (B, T, K) and actions (B, T) of a batch padded on the left, moved to begin
+    at 0, and where the last real step then is (B,). What follows it is not looked at:
+    the model sees the past only."""
+    length = batch.mask.sum(1)  # (B,)
+    at = torch.arange(batch.mask.shape[1], device=length.device)
+    index = (at + (batch.mask.shape[1] - length)[:, None]) % len(at)  # (B, T)
+    rows = torch.arange(len(index), device=length.device)[:, None]
+    tokens = agent.tokenizer.tokenize(batch.frames)[rows, index]
+    return tokens, batch.actions[rows, index], length - 1
+
+
+@styled
+def draw_rewards_and_ends(
+    agent: Agent, episode: Episode, start: int, length: int, frames: int = 10
+) -> Figure:
+    """Rewards and ends along real play, as the world model expects them one step ahead,
+    beside what happened; and the frames that it happened in."""
+    piece = slice(start, min(start + length, len(episode)))
+    steps = np.arange(piece.start, piece.stop)
+    rewards, ends = foreseen(agent, episode.head(piece.stop))
+    figure = Figure(figsize=(WIDTH, 2.85))
+    grid = figure.add_gridspec(3, frames, height_ratios=(1, 1.3, 1))
+    shown = np.linspace(steps[0], steps[-1], frames).round().astype(int)
+    for column, step in enumerate(shown):
+        ax = figure.add_subplot(grid[0, column])
+        draw_frame(ax, episode.frames[step].transpose(1, 2, 0))
+        ax.set_title(str(step), fontsize=6.5, pad=2)
+    above = figure.add_subplot(grid[1, :])
+    below = figure.add_subplot(grid[2, :], sharex=above)
+    draw_expected(above, steps, rewards[piece, 2], "P(reward > 0)", BLUE, "o-")
+    real = episode.rewards[piece]
+    if (real < 0).any() or rewards[piece, 0].max() > 0.05:
+        draw_expected(above, steps, rewards[piece, 0], "P(reward < 0)", ORANGE, "s-")
+    draw_expected(below, steps, ends[piece], "P(end)", VERMILLION, "o-")
+    mark_events(above, steps[real > 0], "real reward > 0", BLUE, "^")
+    mark_events(above, steps[real < 0], "real reward < 0", ORANGE, "v")
+    mark_events(below, steps[episode.ends[piece]], "real end", VERMILLION, "v")
+    below.set_xlabel("step")
+    below.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    above.tick_params(labelbottom=False)
+    for ax in (above, below):
+        ax.set(ylim=(-0.05, 1.55), yticks=(0, 0.5, 1))
+        ax.grid(axis="y")
+        ax.legend(loc="upper left", ncols=4, borderaxespad=0.1, handlelength=1.4)
+    note(figure, f"{about(agent)}, real play. Each value is given the past alone.")
+    return figure
+
+
+def draw_expected(
+    ax: Axes, steps: np.ndarray, values: np.ndarray, label: str, colour: str, form: str
+) -> None:
+    """A probability along the steps."""
+    ax.plot(steps, values, form, color=colour, label=label, markersize=2, linewidth=1)
+
+
+def mark_events(
+    ax: Axes, steps: np.ndarray, label: str, colour: str, marker: str
+) -> None:
+    """What really happened, above the curves."""
+    if len(steps):
+        heights = np.full(len(steps), 1.08)
+        ax.plot(steps, heights, marker, color=colour, label=label, markersize=5)
+
+
+# Frames
+
+
+def about(agent: Agent) -> str:
+    """Whose figure it is: this project's, and of what scale."""
+    config = agent.config
+    return (
+        f"This project's agent for {agent.game}:"
+        f" {agent.tokenizer.tokens_per_frame} tokens a frame, world model of"
+        f" {config.world_model.num_layers} layers, {config.world_model.prediction}"
+        " prediction"
+    )
+
+
+def frame_rows(rows: Mapping[str, np.ndarray], titles: Sequence[str]) -> Figure:
+    """Labelled rows of frames, uint8 (N, 64, 64, 3) each, with titles above."""
+    size = (WIDTH - LABELS) / len(titles)
+    tight = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
+    height = 0.2 + (size + 0.03) * len(rows)
+    figure = Figure(figsize=(WIDTH, height), layout=tight)
+    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    for (name, frames), line in zip(rows.items(), axes, strict=True):
+        for ax, frame in zip(line, frames, strict=True):
+            draw_frame(ax, frame)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize=7, pad=2)
+    return figure
+
+
+def draw_frame(ax: Axes, frame: np.ndarray) -> None:
+    """uint8 (64, 64, 3), pixel by pixel."""
+    large = frame.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+    ax.imshow(large, interpolation="none")
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set(visible=True, color=FAINT, linewidth=0.4)
+
+
+def frame_in(ax: Axes, colour: str) -> None:
+    """A coloured frame around a picture."""
+    for spine in ax.spines.values():
+        spine.set(color=colour, linewidth=2.2)

@@ -1,0 +1,236 @@
+"""Figures game by game: what an algorithm is good and bad at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from iris_core.figures.style import (
+    FAINT,
+    GREEN,
+    GRID,
+    INK,
+    VERMILLION,
+    WIDTH,
+    Look,
+    handle,
+    looks,
+    mark,
+    note,
+    styled,
+)
+from iris_core.scores import REFERENCE, games_of, human_normalised, run_scores
+from iris_core.statistics import Estimates, bootstrap
+
+COLUMNS = 5  # of small panels
+
+
+def normalised_runs(scores: pd.DataFrame, name: str, game: str) -> np.ndarray:
+    """Human-normalised scores of an algorithm's runs of a game: (runs,)."""
+    runs = run_scores(scores, name, game)
+    return np.array([human_normalised(game, score) for score in runs])
+
+
+@styled
+def draw_games(
+    scores: pd.DataFrame,
+    estimates: Estimates,
+    ours: str,
+    others: Sequence[str],
+    remark: str = "",
+) -> Figure:
+    """One algorithm on every game, best first: its mean with a 95% interval, its runs,
+    and where the means of others stand.
+
+    others: may lack games (own runs): they are drawn where they have some.
+    """
+    look = looks([ours, *others])
+    mine = estimates.games.loc[ours].sort_values("value", ascending=False)
+    wide = is_wide(look)
+    keys = len(look) if wide else 1
+    figure = Figure(figsize=(WIDTH, 6.75 + 0.15 * keys))
+    ax = figure.subplots()
+    colour = look[ours].colour
+    for y, (game, (value, low, high)) in enumerate(mine.iterrows()):
+        ax.barh(y, value, 0.72, color=colour, alpha=0.25, linewidth=0)
+        ax.plot([low, high], [y, y], color=colour, linewidth=1.8, zorder=3)
+        ax.plot([value] * 2, [y - 0.36, y + 0.36], color=colour, zorder=3)
+        runs = normalised_runs(scores, ours, game)
+        ax.plot(runs, np.full(len(runs), y + 0.2), ".", color=colour, markersize=2.5)
+        for name in others:
+            theirs = normalised_runs(scores, name, game)
+            if len(theirs):
+                mark(ax, look[name], float(theirs.mean()), y, size=3.6)
+    for level, text in ((0, "random"), (1, "human")):
+        ax.axvline(level, color=FAINT, linestyle=":", linewidth=1)
+        ax.text(level, -0.9, text, ha="center", fontsize=6.5, color=FAINT)
+    ax.set_xscale("symlog", linthresh=1, linscale=1.6)
+    ticks = [0, 0.25, 0.5, 0.75, 1, 2, 5, 10]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_yticks(range(len(mine)), mine.index)
+    ax.set(ylim=(len(mine) - 0.4, -0.7), xlim=(-0.12, 1.15 * ax.get_xlim()[1]))
+    ax.set_xlabel("mean human-normalised score (even steps up to 1, then logarithmic)")
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+    handles = [handle(look[ours]), *(handle(look[name]) for name in others)]
+    figure.legend(handles=handles, loc="outside upper left", ncols=1 if wide else 6)
+    note(
+        figure,
+        f"Bar, line and dots: {look[ours].label}'s mean, 95% bootstrap interval, runs."
+        f" Markers: means of the others.{remark}",
+    )
+    return figure
+
+
+@styled
+def draw_game_panels(
+    scores: pd.DataFrame,
+    algorithms: Sequence[str],
+    replicates: int = 2000,
+    estimates: Estimates | None = None,
+    remark: str = "",
+) -> Figure:
+    """A panel a game: each algorithm's mean as a bar with its 95% bootstrap interval,
+    and the scores of its runs as points. Algorithms may lack games.
+
+    estimates: whose intervals are taken where it has them; else they are computed, with
+    this many replicates.
+    """
+    games = [g for g in REFERENCE if any(g in games_of(scores, a) for a in algorithms)]
+    look = looks(list(algorithms))
+    columns = min(COLUMNS, len(games))
+    lines = -(-len(games) // columns)
+    blank = lines * columns - len(games)
+    wide = is_wide(look)
+    keys = 0 if blank > 1 else len(look) if wide else 1
+    height = 0.3 + 1.22 * lines + 0.17 * keys
+    figure = Figure(figsize=(WIDTH, height))
+    panels = figure.subplots(lines, columns, squeeze=False)
+    for ax, game in zip(panels.flat, games, strict=False):
+        draw_game(ax, scores, algorithms, game, look, replicates, estimates)
+    for ax in panels.flat[len(games) :]:
+        ax.set_axis_off()
+    handles = [handle(look[name]) for name in algorithms]
+    if keys:
+        figure.legend(handles=handles, loc="outside upper left", ncols=1 if wide else 6)
+    else:  # in the empty panels
+        key = panels.flat[len(games)].legend(handles=handles, loc="upper left")
+        key.set_in_layout(False)
+    note(
+        figure,
+        "Bars: mean score. Lines: its 95% bootstrap interval. Points: runs. Dashes: a"
+        f" human.{remark}",
+    )
+    return figure
+
+
+def is_wide(look: Mapping[str, Look]) -> bool:
+    """Whether labels are too long to stand side by side, as those of own runs are."""
+    return max(len(each.label) for each in look.values()) > 24
+
+
+def draw_game(
+    ax: Axes,
+    scores: pd.DataFrame,
+    algorithms: Sequence[str],
+    game: str,
+    look: Mapping[str, Look],
+    replicates: int,
+    estimates: Estimates | None,
+) -> None:
+    """Raw scores of one game."""
+    rng = np.random.default_rng(0)  # spreads the points
+    present = [name for name in algorithms if len(run_scores(scores, name, game))]
+    for x, name in enumerate(present):
+        runs = run_scores(scores, name, game)
+        if estimates is not None and (name, game) in estimates.games.index:
+            value, low, high = raw(game, estimates.games.loc[(name, game)].to_numpy())
+        else:
+            column = (runs[:, None],)  # (runs, 1 game)
+            value, low, high = bootstrap(lambda s: s.mean(0), column, replicates, 0)[0]
+        colour = look[name].colour
+        ax.bar(x, value, 0.8, color=colour, alpha=0.35, linewidth=0)
+        at = x + rng.uniform(-0.28, 0.28, len(runs))
+        many = len(runs) > 20
+        ax.plot(
+            at,
+            runs,
+            look[name].marker,
+            color=colour,
+            markerfacecolor=look[name].face,
+            markeredgewidth=0.5,
+            markersize=1.2 if many else 2.6,
+            alpha=0.5 if many else 1,
+            clip_on=False,
+        )
+        ax.plot([x, x], [low, high], color=INK, linewidth=1.1)
+    ax.axhline(REFERENCE[game].human, color=FAINT, linestyle="--", linewidth=0.8)
+    ax.axhline(0, color=GRID, linewidth=0.6, zorder=0)
+    ax.set_title(game, fontsize=7, pad=2)
+    ax.set_xticks([])
+    ax.set_xlim(-0.6, len(present) - 0.4)
+    ax.yaxis.set_major_locator(MaxNLocator(3))
+    ax.yaxis.set_major_formatter(lambda value, _: short(value))
+    ax.tick_params(axis="y", labelsize=6, pad=1.5, length=2)
+
+
+def raw(game: str, normalised: np.ndarray) -> np.ndarray:
+    """The game's own scores of human-normalised ones."""
+    random, human = REFERENCE[game]
+    return random + normalised * (human - random)
+
+
+def short(value: float) -> str:
+    """A score on a small axis: 20k for 20000."""
+    text = f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+@styled
+def draw_differences(
+    tables: Mapping[str, pd.DataFrame], ours: str, remark: str = ""
+) -> Figure:
+    """Ours minus theirs on every game, with 95% intervals, in the order of the first.
+
+    tables: the other algorithm -> its `differences` from ours.
+    """
+    look = looks([ours, *tables])
+    order = next(iter(tables.values()))["value"].sort_values(ascending=False).index
+    figure = Figure(figsize=(WIDTH, 5.45))
+    panels = figure.subplots(1, len(tables), sharey=True, sharex=True, squeeze=False)[0]
+    for ax, (name, table) in zip(panels, tables.items(), strict=True):
+        rows = table.loc[order]
+        for y, (value, low, high) in enumerate(rows.itertuples(index=False)):
+            colour = GREEN if low > 0 else VERMILLION if high < 0 else FAINT
+            marker = "^" if low > 0 else "v" if high < 0 else "o"
+            ax.plot([low, high], [y, y], color=colour, linewidth=1.6)
+            ax.plot(value, y, marker, color=colour, markersize=4)
+        ax.axvline(0, color=INK, linewidth=0.8)
+        ax.set_xscale("symlog", linthresh=0.1, linscale=0.7)
+        ticks = [-5, -1, -0.1, 0, 0.1, 1, 5]
+        ax.set_xticks(ticks, [f"{t:g}".replace("-", "\N{MINUS SIGN}") for t in ticks])
+        ax.set_xticks([], minor=True)
+        ax.grid(axis="x")
+        title = f"{look[ours].label} minus {look[name].label}\n{count(rows)}"
+        ax.set_title(title, fontsize=7.5)
+        ax.tick_params(axis="y", length=0)
+    panels[0].set_yticks(range(len(order)), order)
+    panels[0].set_ylim(len(order) - 0.4, -0.6)
+    panels[len(panels) // 2].set_xlabel("difference of mean human-normalised scores")
+    note(
+        figure,
+        "Lines: 95% bootstrap intervals. Triangle up: better; down: worse; grey: the"
+        f" interval holds 0.{remark}",
+    )
+    return figure
+
+
+def count(rows: pd.DataFrame) -> str:
+    """On how many games the interval excludes 0, either way."""
+    better, worse = int((rows["low"] > 0).sum()), int((rows["high"] < 0).sum())
+    return f"{better} better, {worse} worse"

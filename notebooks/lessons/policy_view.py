@@ -1,0 +1,219 @@
+"""Pictures of a policy: its returns, what it looks at, and its dreams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from iris_core.dream import DreamEnv
+from iris_core.models.actor_critic import State, lambda_returns
+from iris_core.models.agent import Agent, categorical
+from iris_core.replay import Episode
+from lessons.artefacts import to_frames, to_pixels
+from lessons.style import BLUE, FAINT, INK, ORANGE, RED, bare, lay_on_frame
+
+PATCH = 8  # pixels that are covered at a time
+STRIDE = 4  # pixels between two covers
+
+
+@dataclass(frozen=True)
+class Play:
+    """Recorded episodes in one row, and what a critic thought of each step, (T,)."""
+
+    rewards: Tensor
+    ends: Tensor
+    values: Tensor
+
+
+@torch.no_grad()
+def watch(agent: Agent, episodes: Sequence[Episode]) -> Play:
+    """Let an agent's critic watch episodes that are over, one after another."""
+    values = []
+    for episode in episodes:
+        memory = agent.new_state(1)
+        for frame in agent.tokenizer.reconstruct(to_frames(episode.frames)):
+            _, value, memory = agent.actor_critic(frame[None], memory)
+            values.append(value)
+    rewards = np.concatenate([episode.rewards for episode in episodes])
+    ends = np.concatenate([episode.ends for episode in episodes])
+    return Play(torch.from_numpy(rewards), torch.from_numpy(ends), torch.cat(values))
+
+
+def draw_returns(play: Play, lam: float, gamma: float) -> Figure:
+    """Lambda-returns of recorded steps beside the critic's values."""
+    figure, ax = plt.subplots(figsize=(9.4, 2.7))
+    rows = (play.rewards[None], play.values[None], play.ends[None])
+    returns = lambda_returns(*rows, gamma, lam)[0]
+    ax.plot(play.values, color=ORANGE, linewidth=1.2, label="critic's value")
+    ax.plot(returns, color=BLUE, label=r"$\lambda$-return")
+    mark_events(ax, play)
+    settings = rf"$\lambda$ = {lam:.2f}" + "\n" + rf"$\gamma$ = {gamma:.3f}"
+    ax.set(xlabel="step", ylabel=settings)
+    ax.yaxis.label.set(rotation=0, ha="right", va="center")
+    ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=10)
+    return figure
+
+
+def mark_events(ax: Axes, play: Play) -> None:
+    """Rewards as triangles on the ground, ends as thin lines."""
+    paid = play.rewards.nonzero().flatten()
+    ax.plot(paid, torch.zeros(len(paid)), "^", color=INK, label="reward", clip_on=False)
+    for i, end in enumerate(play.ends.nonzero().flatten()):
+        label = "end" if i == 0 else None
+        ax.axvline(float(end) + 0.5, color=FAINT, linewidth=0.8, label=label)
+
+
+# What a policy looks at
+
+
+@torch.no_grad()
+def memory_before(agent: Agent, episode: Episode, t: int) -> State:
+    """The policy's memory when it meets frame t of an episode."""
+    memory = agent.new_state(1)
+    for frame in agent.tokenizer.reconstruct(to_frames(episode.frames[:t])):
+        _, _, memory = agent.actor_critic(frame[None], memory)
+    return memory
+
+
+@torch.no_grad()
+def occlusion(agent: Agent, frame: Tensor, memory: State) -> np.ndarray:
+    """How much the action probabilities move when a patch of the frame is covered.
+
+    frame: (3, 64, 64), as the policy sees it; a cover is the game's median frame.
+    Returns total variation in [0, 1], (15, 15) with the covers above.
+    """
+    cover = agent.actor_critic.background
+    places = range(0, 64 - PATCH + 1, STRIDE)
+    frames = [frame]
+    for y in places:
+        for x in places:
+            covered = frame.clone()
+            here = (slice(None), slice(y, y + PATCH), slice(x, x + PATCH))
+            covered[here] = cover[here]
+            frames.append(covered)
+    hidden, cell = (m.expand(len(frames), -1) for m in memory)
+    logits, _, _ = agent.actor_critic(torch.stack(frames), (hidden, cell))
+    p = logits.softmax(-1)
+    moved = (p[1:] - p[:1]).abs().sum(-1) / 2
+    return moved.view(len(places), len(places)).numpy()
+
+
+def saliency(agent: Agent, frame: Tensor, memory: State) -> np.ndarray:
+    """Size of the gradient of the likeliest action's log-probability, (64, 64)."""
+    seen = frame.clone().requires_grad_(True)
+    logits, _, _ = agent.actor_critic(seen[None], memory)
+    (gradient,) = torch.autograd.grad(logits.log_softmax(-1).max(), seen)
+    return gradient.abs().sum(0).numpy()
+
+
+def draw_view(agent: Agent, episode: Episode, t: int) -> Figure:
+    """Game and policy side by side: real frame, what is seen, what matters, action."""
+    real = to_frames(episode.frames[t])
+    with torch.no_grad():
+        seen = agent.tokenizer.reconstruct(real)
+    memory = memory_before(agent, episode, t)
+    figure, axes = plt.subplots(1, 5, figsize=(12, 2.7), width_ratios=[1, 1, 1, 1, 0.8])
+    pictures = {f"game, step {t}": real, "policy sees": seen}
+    for ax, (title, frame) in zip(axes, pictures.items(), strict=False):
+        ax.imshow(to_pixels(frame))
+        ax.set_title(title)
+        bare(ax)
+    maps = {
+        "moved by a cover": occlusion(agent, seen, memory),
+        "gradient": saliency(agent, seen, memory),
+    }
+    for ax, (title, values) in zip(axes[2:], maps.items(), strict=False):
+        drawn = lay_on_frame(ax, to_pixels(seen), values, vmin=0)
+        figure.colorbar(drawn, ax=ax, fraction=0.046, pad=0.03)
+        ax.set_title(title)
+    draw_choice(axes[4], agent, seen, memory)
+    return figure
+
+
+@torch.no_grad()
+def draw_choice(ax: Axes, agent: Agent, seen: Tensor, memory: State) -> None:
+    """Action probabilities as bars, the value above them."""
+    logits, value, _ = agent.actor_critic(seen[None], memory)
+    ax.bar(agent.actions, logits.softmax(-1)[0].numpy(), color=BLUE)
+    ax.set(ylim=(0, 1), title=f"value {value.item():.2f}", ylabel="probability")
+    ax.tick_params(axis="x", rotation=45)
+    ax.grid(False)
+
+
+# Dreams
+
+
+@dataclass(frozen=True)
+class DreamLog:
+    """A dream of n steps: frames (n, 3, 64, 64), and each step's value, expected
+    reward and chance of an end, (n,)."""
+
+    frames: Tensor
+    values: Tensor
+    rewards: Tensor
+    ends: Tensor
+
+
+@torch.no_grad()
+def dream_on(
+    agent: Agent,
+    episode: Episode,
+    start: int,
+    choose: Callable[[Tensor], Tensor],
+    steps: int,
+) -> DreamLog:
+    """A dream from step `start` of an episode; choose: logits (1, n) -> action (1,)."""
+    chances: list[Tensor] = []
+
+    def sample(logits: Tensor) -> Tensor:
+        chances.append(logits[0].softmax(-1))
+        return categorical(logits)
+
+    frames = to_frames(episode.frames[: start + 1])[None]
+    past = agent.tokenizer.reconstruct(frames[:, :-1])
+    real = torch.ones(past.shape[:2], dtype=torch.bool)
+    memory = agent.actor_critic.burn_in(past, real)
+    dream = DreamEnv.of(agent, sample)
+    first = max(start + 1 - dream.context, 0)
+    actions = torch.from_numpy(episode.actions[first:start])[None]
+    frame = dream.reset(frames[:, first:], actions)
+    log: list[tuple[Tensor, ...]] = []
+    for _ in range(steps):
+        logits, value, memory = agent.actor_critic(frame, memory)
+        chances.clear()
+        after, _, _ = dream.step(choose(logits))
+        reward, end = chances[0], chances[1]  # (3,) and (2,): the order of step()
+        log.append((frame[0], value[0], reward[2] - reward[0], end[1]))
+        frame = after
+    return DreamLog(*(torch.stack(each) for each in zip(*log, strict=True)))
+
+
+def draw_dreams(dreams: Mapping[str, DreamLog], every: int = 3) -> Figure:
+    """Frames of some dreams, and their values, rewards and ends step by step."""
+    figure = plt.figure(figsize=(10, 1.25 * len(dreams) + 2.9))
+    film, plots = figure.subfigures(2, 1, height_ratios=[1.25 * len(dreams), 2.9])
+    steps = max(len(each.values) for each in dreams.values())
+    shown = range(0, steps, every)
+    axes = film.subplots(len(dreams), len(shown), squeeze=False)
+    for line, (name, dream) in zip(axes, dreams.items(), strict=True):
+        for ax, t in zip(line, shown, strict=True):
+            ax.imshow(to_pixels(dream.frames[t]))
+            bare(ax)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    for ax, t in zip(axes[0], shown, strict=True):
+        ax.set_title(str(t), fontsize=9)
+    titles = ["value", "expected reward", "chance of an end"]
+    for i, (ax, title) in enumerate(zip(plots.subplots(1, 3), titles, strict=True)):
+        for (name, dream), colour in zip(dreams.items(), (BLUE, RED), strict=False):
+            curve = (dream.values, dream.rewards, dream.ends)[i]
+            ax.plot(curve, color=colour, label=name)
+        ax.set(title=title, xlabel="step of the dream", ylim=(-0.05, 1.09))
+    plots.axes[2].legend(loc="upper left", fontsize=10)
+    return figure

@@ -1,0 +1,233 @@
+"""Notebook 05: every check passes its solution and tells plausible slips."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ipywidgets import Image
+from lessons.artefacts import load_replay
+from lessons.check import nb05 as check
+from lessons.dreams import (
+    Moment,
+    centre,
+    chicken_row,
+    count_chickens,
+    draw_play,
+    mark_steps,
+    mean_and_interval,
+    mean_where_seen,
+    paddle_column,
+    play_buttons,
+    plot_means,
+    stack_counts,
+)
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from solutions import nb05 as solution
+
+from iris_core.envs import CatchEnv
+
+NAMES = [
+    "step",
+    "budget",
+    "refreshes",
+    "dream_return",
+    "frame_right",
+    "why_colder",
+]
+
+
+def stub(*_: Any) -> Any: ...
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_solution_passes(name: str) -> None:
+    verdict = getattr(check, name)(getattr(solution, name))
+    assert verdict.state == "passed", verdict
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stub_was_not_attempted(name: str) -> None:
+    answer = ... if name == "why_colder" else stub
+    assert getattr(check, name)(answer).state == "not attempted"
+
+
+def make_step(
+    feed_last: bool = True, feed_back: bool = True, shift: int = 1, again: bool = False
+) -> Any:
+    """The solution's step, with slips."""
+
+    def step(wm: Any, cache: Any, actions: Any, sample: Any) -> Any:
+        output = wm(actions[:, None], cache)
+        rewards = sample(output.rewards[:, -1]).float() - shift
+        ends = sample(output.ends[:, -1]).bool()
+        tokens = []
+        for k in range(wm.tokens_per_frame):
+            tokens.append(sample(output.observations[:, -1]))
+            if not feed_back:
+                wm(tokens[-1][:, None], cache)
+            elif feed_last or k < wm.tokens_per_frame - 1:
+                output = wm(tokens[-1][:, None], cache)
+        if again:
+            output = wm(actions[:, None], cache)
+        return torch.stack(tokens, dim=1), rewards, ends
+
+    return step
+
+
+def returned(count_end: bool, shift: int) -> Any:
+    def dream_return(classes: Any, ends: Any) -> Any:
+        before = ends.int().cumsum(1) - (ends.int() if count_end else 0)
+        return ((classes - shift) * (before == 0)).sum(1).float()
+
+    return dream_return
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("step", make_step(feed_last=False), "last token must be fed"),
+    ("step", make_step(feed_back=False), "feed token 0 through the cache"),
+    ("step", make_step(shift=0), "classes 0, 1, 2"),
+    ("step", make_step(again=True), "expected 33"),
+    ("step", lambda wm, cache, actions, sample: actions, "three things"),
+    ("step", lambda wm, cache, a, sample: (a, a, a), "expected"),
+    ("budget", lambda k, h: ((k + 1) * h, (k + 1) * h), "in one pass"),
+    ("budget", lambda k, h: ((k + 1) * h, 1 + (k + 1) * (h - 1)), "a pass as well"),
+    ("budget", lambda k, h: (k + (k + 1) * h, 1 + (k + 1) * h), "no next frame"),
+    ("budget", lambda k, h: (k * h, 2 + (k + 1) * (h - 1)), "expected 340"),
+    (
+        "refreshes",
+        lambda m, k, n: [s for s in range(1, n + 1) if s % 20 == 0],
+        "leaves the current frame",
+    ),
+    (
+        "refreshes",
+        lambda m, k, n: [s - 1 for s in solution.refreshes(m, k, n)],
+        "numbered from 1",
+    ),
+    ("refreshes", lambda m, k, n: list(range(m // k, n, m // k)), "a step fits"),
+    ("dream_return", returned(True, 0), "less 1"),
+    ("dream_return", returned(False, 1), "still counts"),
+    ("dream_return", lambda c, e: (c - 1).sum(1).float(), "expected 0"),
+    ("dream_return", lambda c, e: (c - 1).sum().float(), "shape"),
+    ("frame_right", lambda p, k, t: (p ** (1 / t)) ** k, "sum over both"),
+    ("frame_right", lambda p, k, t: p**k, "temperature 0.5"),
+    ("frame_right", lambda p, k, t: p * k, "no probability"),
+    ("frame_right", lambda p, k, t: p, "16 tokens"),
+    ("why_colder", "a", "the same number of tokens"),
+    ("why_colder", "C", "temperature 1 in both"),
+    ("why_colder", "hotter", "answer 'a'"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "told"), WRONG)
+def test_a_slip_is_told(name: str, answer: Any, told: str) -> None:
+    verdict = getattr(check, name)(answer)
+    assert verdict.state == "wrong"
+    assert told in verdict.message, verdict
+
+
+def test_an_error_in_the_answer_is_told() -> None:
+    verdict = check.budget(lambda k: k)
+    assert verdict.state == "wrong" and "TypeError" in verdict.message
+
+
+# What the notebook counts and draws
+
+
+def test_the_real_game_has_one_chicken() -> None:
+    (episode,) = load_replay("freeway_agent")
+    pixels = episode.frames.transpose(0, 2, 3, 1)
+    assert (count_chickens(pixels) == 1).mean() > 0.98
+    elsewhere = np.roll(pixels, 12, axis=2)  # columns with cars, without a chicken
+    assert (count_chickens(elsewhere) == 0).all()
+
+
+def test_chickens_are_counted() -> None:
+    frames = np.full((3, 64, 64, 3), 142, dtype=np.uint8)
+    yellow = (231, 231, 100)
+    frames[1, 40, 18] = frames[1, 42, 18] = yellow  # one, with a gap
+    frames[2, 10, 17] = frames[2, 20, 18] = frames[2, 20, 50] = yellow
+    assert count_chickens(frames).tolist() == [0, 1, 2]
+    assert count_chickens(frames[1]) == 1
+
+
+def test_where_things_are() -> None:
+    frames = np.full((3, 64, 64, 3), 142, dtype=np.uint8)
+    frames[1, 40:43, 18] = (231, 231, 100)
+    frames[2, [10, 20], 18] = (231, 231, 100)  # two: no one place
+    assert np.array_equal(chicken_row(frames), [np.nan, 41, np.nan], equal_nan=True)
+    env = CatchEnv()
+    frame, _ = env.reset(seed=0)
+    before = paddle_column(frame)
+    after = paddle_column(env.step(1)[0])
+    assert after == before - 4
+    assert np.isnan(centre(np.zeros(5, dtype=bool)))
+
+
+def test_a_mean_of_what_is_seen() -> None:
+    values = np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan]])
+    seen = mean_where_seen(values)
+    assert np.array_equal(seen, [2, 5, np.nan], equal_nan=True)
+
+
+def test_curves_and_shares_are_drawn() -> None:
+    figure, (left, right) = plt.subplots(1, 2)
+    plot_means(
+        left, {"a": np.arange(6).reshape(2, 3), "b": np.ones((2, 3))}, ["k", "r"]
+    )
+    mark_steps(left, [1, 2], "here")
+    stack_counts(right, np.array([[0, 1, 2], [1, 1, 1]]), "shares")
+    figure.canvas.draw()
+    assert [line.get_label() for line in left.lines][:2] == ["a", "b"]
+    assert left.lines[0].get_ydata().tolist() == [1.5, 2.5, 3.5]
+    assert right.get_legend_handles_labels()[1] == ["none", "one", "more"]
+    plt.close(figure)
+
+
+def test_an_interval() -> None:
+    mean, half = mean_and_interval(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    assert mean.tolist() == [2.0, 5.0]
+    assert np.allclose(half, [1.96 * np.sqrt(2) / np.sqrt(2), 0])
+    mean, half = mean_and_interval(np.array([[1.0, 5.0]]))
+    assert mean.tolist() == [1.0, 5.0] and half.tolist() == [0.0, 0.0]
+
+
+def moments(n: int) -> list[Moment]:
+    pixels = np.zeros((64, 64, 3), dtype=np.uint8)
+    return [Moment(pixels, "UP", 16 + i, float(i == 1), i == 2) for i in range(n)]
+
+
+@pytest.mark.parametrize("n", [1, 3, 12, 30])
+def test_a_play_is_drawn(n: int) -> None:
+    figure = draw_play(moments(n), 170)
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    titles = [ax.get_title() for ax in figure.axes]
+    assert (n < 3) or n > 12 or ("1 UP +1" in titles and "2 UP END" in titles)
+    plt.close(figure)
+
+
+def test_the_buttons_play() -> None:
+    pressed: list[int | None] = []
+    box = play_buttons(
+        ["NOOP", "UP"], pressed.append, lambda: draw_play(moments(len(pressed) + 1), 9)
+    )
+    row, picture, trouble = box.children
+    assert isinstance(picture, Image) and len(row.children) == 3
+    shown = picture.value
+    for button in row.children:
+        button.click()
+        assert picture.value != shown
+        shown = picture.value
+    assert pressed == [0, 1, None] and trouble.value == ""
+    assert plt.get_fignums() == []
+
+
+def test_a_players_error_is_shown() -> None:
+    def fail(action: int | None) -> None:
+        raise ValueError("no <dream>")
+
+    box = play_buttons(["UP"], fail, lambda: draw_play(moments(1), 9))
+    box.children[0].children[0].click()
+    assert "no &lt;dream&gt;" in box.children[2].value

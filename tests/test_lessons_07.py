@@ -1,0 +1,232 @@
+"""Notebook 07: its checks, its dashboard, and that watching changes nothing."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from lessons import live
+from lessons.check import nb07 as check
+from solutions import nb07 as solution
+
+from iris_core.config import load_config
+from iris_core.training.runs import Run
+from iris_core.training.trainer import Trainer
+
+
+def late(epoch, s):
+    return s.steps_per_epoch if epoch > s.start_after_epoch + 1 else 0
+
+
+def first_of_the_run(epoch, s):
+    if epoch <= s.start_after_epoch or 0 < s.stop_after_epoch < epoch:
+        return 0
+    return max(s.steps_per_epoch, s.first_epoch_steps * (epoch == 1))
+
+
+def never_frozen(epoch, s):
+    if epoch <= s.start_after_epoch:
+        return 0
+    return max(
+        s.steps_per_epoch, s.first_epoch_steps * (epoch == s.start_after_epoch + 1)
+    )
+
+
+def frozen_at_once(epoch, s):
+    return 0 if epoch > s.stop_after_epoch else solution.updates_in(epoch, s)
+
+
+def no_maximum(epoch, s):
+    if epoch == s.start_after_epoch + 1 and s.first_epoch_steps:
+        return s.first_epoch_steps
+    return solution.updates_in(epoch, s)
+
+
+def rounded_down(warm, epochs, steps, games):
+    return games * (warm // games + epochs * (steps // games))
+
+
+def rounded_in_all(warm, epochs, steps, games):
+    return games * -(-(warm + epochs * steps) // games)
+
+
+def not_rounded(warm, epochs, steps, games):
+    return warm + epochs * steps
+
+
+def warm_every_epoch(warm, epochs, steps, games):
+    return epochs * solution.steps_played(warm, 1, steps, games)
+
+
+def one_call_more(warm, epochs, steps, games):
+    return games * (-(-warm // games) + epochs * (steps // games + 1))
+
+
+SOLUTIONS = [
+    (check.updates_in, solution.updates_in),
+    (check.steps_played, solution.steps_played),
+    (check.why_the_memory_may_go, solution.why_the_memory_may_go()),
+]
+
+
+@pytest.mark.parametrize(("verify", "answer"), SOLUTIONS)
+def test_solutions_pass(verify, answer):
+    assert verify(answer).state == "passed", verify(answer)
+
+
+@pytest.mark.parametrize("verify", [verify for verify, _ in SOLUTIONS])
+@pytest.mark.parametrize("stub", [..., None, lambda *arguments: ...])
+def test_stubs_are_not_attempted(verify, stub):
+    if callable(stub) and verify is check.why_the_memory_may_go:
+        return  # its answer is a letter
+    assert verify(stub).state == "not attempted"
+
+
+@pytest.mark.parametrize(
+    ("verify", "answer", "told"),
+    [
+        (check.updates_in, late, "epoch 6 gives 0, expected 200"),
+        (check.updates_in, first_of_the_run, "epoch 26 gives 100, expected 1000"),
+        (check.updates_in, never_frozen, "frozen after"),
+        (check.updates_in, frozen_at_once, "never stops|gives 0, expected 200"),
+        (check.updates_in, no_maximum, "only if it is more"),
+        (check.updates_in, lambda epoch, s: 1 / 0, "ZeroDivisionError"),
+        (check.steps_played, rounded_down, "166 are too few"),
+        (check.steps_played, rounded_in_all, "got 1002|round each"),
+        (check.steps_played, not_rounded, "got 1000, expected 1002"),
+        (check.steps_played, warm_every_epoch, "played once"),
+        (check.steps_played, one_call_more, "100_000|expected 100000"),
+        (check.why_the_memory_may_go, "a", "logits"),
+        (check.why_the_memory_may_go, "C", "weights are what learning changes"),
+        (check.why_the_memory_may_go, "d", "28 steps"),
+        (check.why_the_memory_may_go, "e", "there are"),
+        (check.why_the_memory_may_go, 2, "one letter"),
+    ],
+)
+def test_wrong_answers_are_told_why(verify, answer, told):
+    import re
+
+    verdict = verify(answer)
+    assert verdict.state == "wrong"
+    assert re.search(told, verdict.message), verdict.message
+
+
+# The dashboard
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def frames(value: int) -> np.ndarray:
+    return np.full((4, 64, 64, 3), value, np.uint8)
+
+
+def test_a_dashboard_of_nothing_and_of_everything():
+    live.draw_dashboard(live.Moment("just begun"))
+    curves = {name: [(1.0, 2.0), (5.0, 0.5)] for name in live.CURVES}
+    tests = [(100.0, 1.0, 0.2), (200.0, 3.0, 0.1)]
+    moment = live.Moment("epoch 2", curves, tests, frames(10), frames(200))
+    figure = live.draw_dashboard(moment)
+    assert len(figure.axes) == 5
+    assert figure._suptitle.get_text() == "epoch 2"
+    shown = figure.axes[-1].images[0].get_array()
+    assert shown.shape == (4 * 68, 132, 3)
+    assert shown[0, 0, 0] == 10 and shown[0, 131, 0] == 200
+
+
+def test_runs_of_equal_numbers():
+    assert live.runs_of(np.array([0, 0, 5, 5, 3, 0, 3])) == [
+        (2, 4, 5),
+        (4, 5, 3),
+        (6, 7, 3),
+    ]
+
+
+def test_labels_of_a_learning_curve_keep_apart_and_in_order():
+    lines = {"random": 0.0, "UP": 21.0, "blind": 21.1, "human": 29.6}
+    figure = live.draw_learning_curve([(100.0, 20.0, 1.0)], lines, 21.05, "Freeway")
+    heights = sorted(t.get_position()[1] for t in figure.axes[0].texts)
+    low, high = figure.axes[0].get_ylim()
+    assert len(heights) == 5
+    assert np.diff(heights).min() >= 0.06 * (high - low)
+
+
+QUICK = [
+    "device=cpu",
+    "evaluation.every=2",
+    "evaluation.final_baselines=false",
+    "tokenizer.kmeans_start=false",
+]
+
+
+class Watched(Trainer):
+    watcher = None
+
+    def check_stop(self):
+        if self.watcher is not None:
+            self.watcher.look(self)
+        super().check_stop()
+
+
+@pytest.fixture
+def config(tmp_path):
+    return load_config("smoke", [*QUICK, f'outputs="{tmp_path}"'])
+
+
+def test_watching_changes_nothing_and_sees_everything(config):
+    alone = Trainer(config, Run.create(config))
+    alone.run()
+    shown = []
+    watched = Watched(config, Run.create(config))
+    watched.watcher = live.Live(shown.append, seconds=0.0)
+    watched.run()
+    watched.watcher.finish(watched, interrupted=False)
+    for name, tensor in alone.agent.state_dict().items():
+        assert torch.equal(tensor, watched.agent.state_dict()[name]), name
+
+    last = shown[-1]
+    assert last.status.startswith("finished: 180 environment steps")
+    assert any("the final test" in moment.status for moment in shown)
+    assert any("epoch 2 of 3 · world model" in moment.status for moment in shown)
+    assert len(last.tests) == 2 and last.real.shape == last.seen.shape
+    done = {name: last.curves[name][-1][0] for name in live.CURVES}
+    assert done == {
+        "tokenizer/loss": 12,
+        "world_model/loss": 12,
+        "actor_critic/policy_entropy": 4,
+        "actor_critic/imagined_reward": 4,
+    }
+    for curve in last.curves.values():  # every update is in exactly one point
+        assert np.all(np.diff([updates for updates, _ in curve]) > 0)
+
+
+def test_curves_are_the_means_of_the_metrics(config):
+    watched = Watched(config, Run.create(config))
+    watched.watcher = live.Live(lambda moment: None, seconds=60, points=1)
+    watched.run()
+    watched.watcher.finish(watched, interrupted=False)
+    import pandas as pd
+
+    logged = pd.read_csv(watched.run_folder.metrics)["world_model/loss"]
+    seen = [value for _, value in watched.watcher.curves["world_model/loss"]]
+    assert np.allclose(np.mean(seen), logged.mean(), rtol=1e-5)
+
+
+def test_time_left_says_what_it_does_not_know(config):
+    trainer = Trainer(config, Run.create(config))
+    assert live.time_left(trainer, {}).startswith("at least 0 min")
+    pace = {name: (60.0, 1.0) for name, _, _ in trainer.plan(1)}
+    pace["actor_critic"] = (60.0, 1.0)
+    steps = sum(n for epoch in (1, 2, 3) for _, n, _ in trainer.plan(epoch))
+    assert live.time_left(trainer, pace) == f"about {steps} min of training left"
+    trainer.progress.stretch, trainer.progress.step = 1, 10
+    done = trainer.plan(1)[0][1] + 10
+    assert live.time_left(trainer, pace).startswith(f"about {steps - done} min")
+
+
+def test_no_tests_yet(tmp_path):
+    assert live.read_tests(tmp_path / "absent.csv") == []
+    (tmp_path / "metrics.csv").write_text("epoch,env_steps\n1,20\n")
+    assert live.read_tests(tmp_path / "metrics.csv") == []
