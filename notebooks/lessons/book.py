@@ -23,7 +23,11 @@ from lessons.series import FOLDER, SERIES, Lesson, repository
 MATHJAX = "mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe"
 # What JupyterLab shows around a notebook is not needed on a page.
 HIDDEN_TAGS = {"install"}
-STYLE = """
+# The fonts that jupyter_server_mathjax has.
+HEAD = """
+<script type="text/x-mathjax-config">
+  MathJax.Hub.Config({"HTML-CSS": {availableFonts: [], webFont: "STIX-Web"}});
+</script>
 <style>
   body { max-width: 62rem; margin: 0 auto; }
   .jp-InputPrompt, .jp-OutputPrompt { display: none; }
@@ -70,7 +74,7 @@ def as_html(notebook: NotebookNode, title: str) -> str:
     )
     html: str
     html, _ = exporter.from_notebook_node(notebook)
-    return html.replace("</head>", f"{STYLE}</head>", 1)
+    return html.replace("</head>", f"{HEAD}</head>", 1)
 
 
 def redirect(markdown: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -198,7 +199,8 @@ def dream_on(
 def draw_dreams(dreams: Mapping[str, DreamLog], every: int = 3) -> Figure:
     """Frames of some dreams, and their values, rewards and ends step by step."""
     figure = plt.figure(figsize=(10, 1.25 * len(dreams) + 2.9))
-    film, plots = figure.subfigures(2, 1, height_ratios=[1.25 * len(dreams), 2.9])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[1.25 * len(dreams), 2.9])
+    film, plots = parts
     steps = max(len(each.values) for each in dreams.values())
     shown = range(0, steps, every)
     axes = film.subplots(len(dreams), len(shown), squeeze=False)

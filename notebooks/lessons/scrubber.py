@@ -29,7 +29,8 @@ def draw_moment(
     segments of `length` steps that end and begin at t.
     """
     figure = plt.figure(figsize=(10.5, 4.3))
-    film, line = figure.subfigures(2, 1, height_ratios=[1.4, 1.6])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[1.4, 1.6])
+    film, line = parts
     axes = film.subplots(1, 2 * AROUND + 1)
     for ax, at in zip(axes, range(t - AROUND, t + AROUND + 1), strict=True):
         draw_frame(ax, episode, at)
