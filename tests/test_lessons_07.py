@@ -129,7 +129,7 @@ def test_a_dashboard_of_nothing_and_of_everything():
     tests = [(100.0, 1.0, 0.2), (200.0, 3.0, 0.1)]
     moment = live.Moment("epoch 2", curves, tests, frames(10), frames(200))
     figure = live.draw_dashboard(moment)
-    assert len(figure.axes) == 5
+    assert len(figure.axes) == 6  # the policy's panel has two scales
     assert figure._suptitle.get_text() == "epoch 2"
     shown = figure.axes[-1].images[0].get_array()
     assert shown.shape == (4 * 68, 132, 3)
@@ -200,6 +200,30 @@ def test_watching_changes_nothing_and_sees_everything(config):
     }
     for curve in last.curves.values():  # every update is in exactly one point
         assert np.all(np.diff([updates for updates, _ in curve]) > 0)
+
+
+def test_a_run_that_goes_on_is_not_counted_twice(config):
+    watcher = live.Live(lambda moment: None, seconds=60)
+    stopped = Watched(config, Run.create(config))
+    stopped.watcher = watcher
+    check_stop = stopped.check_stop
+
+    def stop_in_the_middle():
+        at = stopped.progress
+        stopped.stopping = (at.epoch, at.stretch, at.step) == (2, 2, 2)
+        check_stop()
+
+    stopped.check_stop = stop_in_the_middle
+    assert stopped.run().interrupted
+    watcher.finish(stopped, interrupted=True)
+    assert watcher.moments[-1].status.startswith("stopped and saved")
+    assert watcher.curves["world_model/loss"][-1][0] == 4 + 2
+    resumed = Watched.resume(stopped.run_folder)
+    resumed.watcher = watcher
+    resumed.run()
+    watcher.finish(resumed, interrupted=False)
+    assert watcher.curves["world_model/loss"][-1][0] == 12
+    assert watcher.curves["tokenizer/loss"][-1][0] == 12
 
 
 def test_curves_are_the_means_of_the_metrics(config):

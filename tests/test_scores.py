@@ -147,12 +147,12 @@ def test_probability_of_improvement(scores: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "residues", "wanted"), [("CURL", 74, 0.792), ("SPR", 75, 0.610)]
+    ("name", "residues", "wanted"), [("CURL", 74, 0.792), ("SPR", 76, 0.610)]
 )
 def test_published_probabilities_count_residues_as_wins(
     scores: pd.DataFrame, name: str, residues: int, wanted: float
 ) -> None:
-    """The result files hold so many 99.99999999999997 for 100."""
+    """So many hundreds are a hair less in the result files, e.g. 99.99999999999997."""
     game = list(REFERENCE).index("PrivateEye")
     theirs = score_matrix(scores, name)
     hundred = human_normalised("PrivateEye", 100)

@@ -1,6 +1,6 @@
 """`iris figures`: every figure and table into files, from what is in data and results.
 
-With 50,000 replicates of the aggregates' bootstrap this takes about a minute.
+With 50,000 replicates of the aggregates' bootstrap this took 81 seconds of one core.
 """
 
 from __future__ import annotations

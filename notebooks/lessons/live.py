@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from iris_core.training.meter import Meter
 from iris_core.training.trainer import Trainer
 from lessons.explore import png
-from lessons.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, RED, bare
+from lessons.style import BLUE, FAINT, GREEN, INK, PINK, RED, bare
 
 # A panel: its title, and the meter's figures that it shows with their labels
 PANELS: dict[str, dict[str, str]] = {
@@ -86,20 +86,26 @@ def draw_dashboard(moment: Moment) -> Figure:
 def draw_curves(
     ax: Axes, title: str, names: Mapping[str, str], curves: Mapping[str, Curve]
 ) -> None:
-    """One panel; a loss alone is drawn on a logarithmic scale."""
-    drawn = 0
-    for (name, label), colour in zip(names.items(), [BLUE, ORANGE], strict=False):
-        points = curves.get(name, [])
-        drawn += len(points)
-        mark = "o-" if len(points) == 1 else "-"
-        ax.plot(*np.array(points).reshape(-1, 2).T, mark, color=colour, label=label)
+    """One panel; a second curve has its scale on the right. A loss that falls far is
+    drawn on a logarithmic scale."""
     ax.set_title(title, loc="left")
     ax.set_xlabel("updates")
-    if not drawn:
+    known = {name: curves[name] for name in names if curves.get(name)}
+    if not known:
         say_nothing_yet(ax)
-    elif len(names) > 1:
-        ax.legend(loc="best", fontsize=9)
-    elif spread(curves[next(iter(names))]) > 3:
+        return
+    scales = [ax, ax.twinx()] if len(names) > 1 else [ax]
+    for (name, points), scale, colour in zip(
+        known.items(), scales, [BLUE, RED], strict=False
+    ):
+        mark = "o-" if len(points) == 1 else "-"
+        scale.plot(*np.array(points).T, mark, color=colour)
+        scale.set_ylabel(names[name], color=colour, fontsize=10)
+    for right in scales[1:]:
+        right.grid(False)
+        right.spines["right"].set_visible(True)
+    ax.xaxis.set_major_locator(plt.MaxNLocator(5, integer=True))
+    if len(names) == 1 and spread(known[next(iter(names))]) > 3:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
 
@@ -279,7 +285,8 @@ class Live:
             seconds_steps[0] += now - self.last_step
             seconds_steps[1] += 1
         if trainer.meter is not self.meter:
-            self.meter, self.noted = trainer.meter, {}
+            self.meter = trainer.meter  # of a new epoch, or of a run that was resumed
+            self.noted = {name: self.said(name) for name in CURVES}
         if place[2] % max(1, stretch_of(trainer)[1] // self.points) == 0:
             self.note()
         self.place = place
@@ -290,16 +297,17 @@ class Live:
     def note(self) -> None:
         """A point on every curve that the meter has news of."""
         for name, curve in self.curves.items():
-            total, count = (
-                float(self.meter.sums.get(name, 0.0)),
-                self.meter.counts.get(name, 0),
-            )
+            total, count = self.said(name)
             before, counted = self.noted.get(name, (0.0, 0))
             if count > counted:
                 done = curve[-1][0] if curve else 0.0
                 mean = (total - before) / (count - counted)
                 curve.append((done + count - counted, mean))
                 self.noted[name] = (total, count)
+
+    def said(self, name: str) -> tuple[float, int]:
+        """Sum and count of a figure in this epoch."""
+        return float(self.meter.sums.get(name, 0.0)), self.meter.counts.get(name, 0)
 
     def picture(self, trainer: Trainer, status: str | None = None) -> None:
         """Show the run as it is now."""

@@ -92,7 +92,7 @@ def draw_learning(
     ax.plot(updates, losses, marker="o", markersize=4, color=BLUE)
     for name, level in levels.items():
         ax.axhline(level, color=FAINT, linewidth=1.2, linestyle="--")
-        where = {"xy": (1.01, level), "xycoords": ax.get_yaxis_transform()}
-        ax.annotate(name, **where, va="center", fontsize=9, annotation_clip=False)
+        side = ax.get_yaxis_transform()  # x in axes, y in nats
+        ax.annotate(name, (1.01, level), xycoords=side, va="center", fontsize=9)
     ax.set(xlabel="updates", ylabel="nats per token, held out", ylim=(0, 7))
     return figure
