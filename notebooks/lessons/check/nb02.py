@@ -140,7 +140,7 @@ def why_drift(answer: str) -> None:
         " the frame's error does not grow at once",
         "c": "the decoder still sees z_q: the forward pass is the same with or"
         " without the commitment term",
-        "d": "look at the right panel: the vectors get longer, not shorter",
+        "d": "look at the middle panel: the vectors get longer, not shorter",
     }
     if letter in replies:
         raise Wrong(f"not {letter}: {replies[letter]}")
