@@ -143,7 +143,7 @@ def draw_errors(
     """
     shape = (1 + 2 * len(drawn), len(original))
     figure, axes = plt.subplots(
-        *shape, figsize=(size * shape[1] + 2.6, size * shape[0] + 0.2)
+        *shape, figsize=(size * shape[1] + 2.6, size * shape[0] + 0.2), squeeze=False
     )
     off = {
         name: np.abs(pictures.astype(float) - original).mean(-1)
