@@ -159,8 +159,7 @@ def widget_cell() -> nbformat.NotebookNode:
             "text/plain": "VBox(children=(IntSlider(value=0),))",
         },
     )
-    noise = nbformat.v4.new_output("stream", name="stderr", text="a warning")
-    cell = nbformat.v4.new_code_cell("show()", outputs=[live, noise])
+    cell = nbformat.v4.new_code_cell("show()", outputs=[live])
     cell.metadata["execution"] = {"iopub.execute_input": "2026-01-01T00:00:00"}
     return cell
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import imageio.v3 as imageio
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -243,3 +244,12 @@ def test_files_are_replaced_whole(tmp_path: Path) -> None:
     assert imageio.immeta(gif)["duration"] == 50
     assert imageio.immeta(gif)["loop"] == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["film.gif", "image.png"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_curve_is_drawn_whatever_the_readers_style(tmp_path: Path) -> None:
+    curves = [tmp_path / "plain.png", tmp_path / "styled.png"]
+    learning_curve([1, 2], [0.0, 1.0], {}, "Pong", curves[0])
+    with matplotlib.rc_context({"figure.constrained_layout.use": True}):
+        learning_curve([1, 2], [0.0, 1.0], {}, "Pong", curves[1])
+    assert curves[0].read_bytes() == curves[1].read_bytes()

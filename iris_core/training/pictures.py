@@ -186,7 +186,8 @@ def learning_curve(
             f"There are {len(steps)} steps and {len(returns)} returns; there must be"
             " as many of both, and one or more."
         )
-    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
+    # A reader's own rcParams may ask for a layout; this one has its own
+    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, layout="none")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.1, 0.12, 0.6, 0.78))
     last = float(returns[-1])

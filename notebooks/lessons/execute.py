@@ -68,25 +68,23 @@ def tidy(notebook: NotebookNode) -> None:
         cell.metadata = NotebookNode(
             {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
         )
-        kept = [out for out in map(still, cell.outputs) if out is not None]
-        cell.outputs = joined(kept)
+        cell.outputs = joined([still(output) for output in cell.outputs])
 
 
 def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """What was printed in several pieces, as one: where it is cut is chance."""
     whole: list[NotebookNode] = []
     for output in outputs:
-        if whole and output.output_type == whole[-1].output_type == "stream":
+        name = output.get("name")  # of a stream; nothing else has one
+        if whole and name and name == whole[-1].get("name"):
             whole[-1].text += output.text
         else:
             whole.append(output)
     return whole
 
 
-def still(output: NotebookNode) -> NotebookNode | None:
-    """An output as it is kept: no live widgets, no warnings of libraries."""
-    if output.output_type == "stream" and output.name == "stderr":
-        return None
+def still(output: NotebookNode) -> NotebookNode:
+    """An output as it is kept: a live widget leaves a line of text."""
     if LIVE in output.get("data", {}):
         output.data = NotebookNode({"text/plain": STANDS_FOR_WIDGET})
     return output
