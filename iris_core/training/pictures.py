@@ -187,7 +187,8 @@ def learning_curve(
             " as many of both, and one or more."
         )
     # A reader's own rcParams may ask for a layout; this one has its own
-    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, layout="none")
+    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
+    figure.set_layout_engine("none")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.1, 0.12, 0.6, 0.78))
     last = float(returns[-1])
