@@ -3,6 +3,7 @@
 import math
 from copy import deepcopy
 from functools import cache
+from itertools import product
 
 import pytest
 import torch
@@ -362,9 +363,14 @@ def test_sampling_keeps_the_leading_shape():
 
 
 def make_world_model(
-    prediction: str, attention: str, group: int, blocks: int = 5
+    prediction: str,
+    attention: str,
+    group: int,
+    blocks: int = 5,
+    changed_weight: float = 0.0,
 ) -> WorldModel:
     agent = make_agent(
+        f"world_model.changed_weight={changed_weight}",
         f"world_model.prediction={prediction}",
         f"world_model.attention={attention}",
         f"world_model.tokens_per_position={group}",
@@ -430,6 +436,54 @@ def test_the_loss_is_the_mean_surprise_of_real_labels(mode):
     naive = [-logp[n, k] for n, k in enumerate(labels.tolist()) if k != -100]
     assert torch.allclose(losses.terms["observations"], torch.stack(naive).mean())
     assert torch.allclose(losses.total, sum(losses.terms.values()))
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_tokens_that_change_weigh_more(mode):
+    wm = make_world_model(*mode, changed_weight=3.0)
+    batch, tokens = make_batch(3, 4, real=[4, 2, 1]), make_tokens(3, 4)
+    tokens[:, 1:, ::2] = tokens[:, :1, ::2]  # every other token stays as it was
+    with torch.no_grad():
+        loss = wm.loss(tokens, batch).terms["observations"]
+        logp = wm.predictions(wm(wm.sequence(tokens, batch.actions))).log_softmax(-1)
+    labels = wm.labels(tokens, batch).observations.reshape(3, -1)
+    total = weight = 0.0
+    for b, n in product(range(3), range(labels.shape[1])):
+        t, k = divmod(n + wm.unlabelled, 16)
+        if labels[b, n] != -100:
+            each = 4.0 if t > 0 and tokens[b, t, k] != tokens[b, t - 1, k] else 1.0
+            total -= each * float(logp[b * labels.shape[1] + n, labels[b, n]])
+            weight += each
+    assert loss.item() == pytest.approx(total / weight, rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_starting_from_the_codebook(mode):
+    """Codes that are close have close rows, and the tables keep their scale."""
+    wm = make_world_model(*mode)
+    codes = torch.randn(32, 8)
+    codes[1] = codes[0] + 0.01
+    scales = [table.std().item() for table in wm.code_tables()]
+    wm.start_from(codes)
+    for table, scale in zip(wm.code_tables(), scales, strict=True):
+        rows = table[:, :8].detach()
+        apart = (rows[:, None] - rows[None]).norm(dim=-1)
+        assert apart[0, 1] < 0.1 * apart[0, 2:].min()
+        assert rows.square().mean().sqrt().item() == pytest.approx(scale, rel=1e-3)
+
+
+def test_every_position_is_told_the_action():
+    """In parallel: another action changes what is predicted everywhere."""
+    wm = make_world_model("parallel", "causal", 4)
+    tokens = make_tokens(1, 1)
+    with torch.no_grad():
+        for block in wm.transformer.blocks:  # no way but through the position itself
+            block.attn.proj.weight.zero_()
+        ours, other = (
+            wm(wm.sequence(tokens, torch.tensor([[action]]))).observations
+            for action in (0, 1)
+        )
+    assert ((ours - other).abs().amax(-1) > 1e-4).all()
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)

@@ -972,6 +972,18 @@ def make_replay(lengths: list[int]) -> Replay:
     return replay
 
 
+@torch.no_grad()
+def likeliest_action(agent: Agent, tokens: Tensor, actions: Tensor) -> int:
+    """Which action before the last frame, tokens (T, K), explains it best."""
+    wm, chances = agent.world_model, []
+    for action in range(agent.num_actions):
+        past = torch.cat([actions[:-2], torch.tensor([action]), actions[-1:]])
+        output = wm(wm.sequence(tokens[None], past[None]))
+        logps = wm.predictions(output).log_softmax(-1)[-16:]
+        chances.append(sum(logps[i, int(tokens[-1, i])].item() for i in range(16)))
+    return int(np.argmax(chances))
+
+
 @pytest.mark.parametrize("prediction", ["autoregressive", "parallel"])
 def test_held_out_figures_against_a_loop(prediction):
     agent = make_agent(f"world_model.prediction={prediction}")
@@ -984,7 +996,7 @@ def test_held_out_figures_against_a_loop(prediction):
             p.mul_(3)
     ours = held_out(agent, replay, batches=2)
     rng, wm, config = random.Random(0), agent.world_model, agent.config.world_model
-    seen = {n: [] for n in ("token", "copy", "changed", "reward")}
+    seen = {n: [] for n in ("token", "copy", "changed", "reward", "action")}
     losses = []
     for _ in range(2):
         batch = replay.sample(config.updates.batch_size, config.max_blocks, rng)
@@ -994,6 +1006,9 @@ def test_held_out_figures_against_a_loop(prediction):
             losses.append(wm.loss(tokens, batch).total.item())
         start = 0 if prediction == "parallel" else 15  # of the first frame: 15 tokens
         for b in range(len(batch)):
+            if batch.mask[b, -1]:
+                told = likeliest_action(agent, tokens[b], batch.actions[b])
+                seen["action"].append(told == batch.actions[b, -2])
             guesses = output.observations[b, start:].argmax(-1).tolist()
             for t in range(config.max_blocks):
                 if batch.mask[b, t] and batch.rewards[b, t] != 0:
@@ -1010,7 +1025,8 @@ def test_held_out_figures_against_a_loop(prediction):
                     if before != now:
                         seen["changed"].append(right)
     for name, cases in seen.items():
-        figure = "reward_recall" if name == "reward" else f"{name}_accuracy"
+        kind = "recall" if name in ("reward", "action") else "accuracy"
+        figure = f"{name}_{kind}"
         assert cases and ours[figure] == pytest.approx(np.mean(cases)), name
     assert ours["world_model_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
     assert held_out(agent, replay, batches=2) == ours  # always the same segments

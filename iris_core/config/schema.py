@@ -181,6 +181,17 @@ class WorldModelConfig:
         "real frames a dream starts from; one does not say which way a ball flies",
         low=1,
     )
+    codebook_start: bool = setting(
+        False,
+        "begin with the codebook in the tables of codes, in and out, so that codes that"
+        " look alike are alike: several times fewer updates",
+    )
+    changed_weight: float = setting(
+        0.0,
+        "extra weight of tokens that change from one frame to the next: most do not,"
+        " and copying those is learned at once",
+        low=0.0,
+    )
     event_share: float = setting(
         0.0,
         "share of the segments that are placed to hold a reward or an end, where there"

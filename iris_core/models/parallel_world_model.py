@@ -32,7 +32,7 @@ class TokenEncoder(nn.Sequential):
     own side x side tokens and those around them."""
 
     def __init__(self, vocab_size: int, grid: int, side: int, embed_dim: int) -> None:
-        narrow = max(embed_dim // 4, 8)
+        narrow = max(embed_dim // 2, 8)
         super().__init__(
             nn.Embedding(vocab_size, narrow),
             Rearrange("n (h w) e -> n e h w", h=grid),
@@ -60,7 +60,8 @@ class ParallelWorldModel(WorldModel):
 
     g = `tokens_per_position` neighbouring tokens (a square of the grid) share one
     position of the Transformer. Small convolutions lead in and out, so that what is
-    learned of an object in one place holds in all.
+    learned of an object in one place holds in all. The action shifts and scales what
+    every position sees, besides having a position of its own.
     """
 
     parallel = True
@@ -88,6 +89,7 @@ class ParallelWorldModel(WorldModel):
         self.max_tokens = self.tokens_per_block * config.max_blocks
         width = config.embed_dim
         self.action_embedding = nn.Embedding(num_actions, width)
+        self.action_gate = nn.Embedding(num_actions, width)
         self.token_encoder = TokenEncoder(vocab_size, grid, side, width)
         self.place_emb = nn.Embedding(self.tokens_per_block, width)
         self.time_emb = nn.Embedding(config.max_blocks, width)
@@ -104,9 +106,17 @@ class ParallelWorldModel(WorldModel):
         self.apply(init_weights)
         # Codes must differ at once, and more than places do: what holds in one place
         # then holds in all, and learning is more than twice as fast
-        table = self.token_encoder[0]
-        assert isinstance(table, nn.Embedding)
-        nn.init.normal_(table.weight)
+        for codes, std in zip(self.code_tables(), (1.0, 0.1), strict=True):
+            nn.init.normal_(codes, std=std)
+        # Actions as well: begun at 0.02 they went unheard for a thousand updates
+        for actions in (self.action_embedding, self.action_gate):
+            nn.init.normal_(actions.weight, std=0.5)
+
+    def code_tables(self) -> list[Tensor]:
+        """The weights with a row a code, in and out."""
+        table, last = self.token_encoder[0], self.head_observations[-1]
+        assert isinstance(table, nn.Embedding) and isinstance(last, nn.Linear)
+        return [table.weight, last.weight]
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
         """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's."""
@@ -115,7 +125,10 @@ class ParallelWorldModel(WorldModel):
         start = self.first_position(t * self.tokens_per_block, cache)
         first = start // self.tokens_per_block  # block
         seen = self.token_encoder(blocks[..., :-1].flatten(0, 1))  # (B*T, P-1, E)
-        acted = self.action_embedding(blocks[..., -1:].flatten(0, 1))  # (B*T, 1, E)
+        actions = blocks[..., -1:].flatten(0, 1)  # (B*T, 1)
+        acted = self.action_embedding(actions)  # (B*T, 1, E)
+        # Every position is told the action: what it does depends on what is there
+        seen = seen * (1 + self.action_gate(actions)) + acted
         x = torch.cat([seen, acted], dim=1) + self.place_emb.weight
         x = rearrange(x, "(b t) p e -> b t p e", b=b)
         x = x + self.time_emb.weight[first : first + t, None]

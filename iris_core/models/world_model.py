@@ -155,6 +155,26 @@ class WorldModel(nn.Module):
 
     # Learning
 
+    def code_tables(self) -> list[Tensor]:
+        """The weights with a row a code: what a token is embedded by, and scored by."""
+        last = self.head_observations[-1]
+        assert isinstance(last, nn.Linear)
+        return [self.token_embedding.weight, last.weight]
+
+    @torch.no_grad()
+    def start_from(self, codes: Tensor) -> None:
+        """Begin with the codebook (vocab_size, d): codes that draw alike are alike.
+
+        Each table keeps its own scale. A code's strongest components stand out less
+        than in a patch, for much that is small matters.
+        """
+        codes = codes - codes.mean(dim=0)
+        codes = codes / codes.std(dim=0).clamp(min=1e-4).sqrt()
+        for table in self.code_tables():
+            width = min(table.shape[1], codes.shape[1])
+            rows = codes[:, :width]
+            table[:, :width] = rows / rows.square().mean().sqrt() * table.std()
+
     def sequence(self, frame_tokens: Tensor, actions: Tensor) -> Tensor:
         """(B, T, K) and (B, T) -> (B, T * (K + 1)): each frame, then its action."""
         blocks = torch.cat([frame_tokens, actions[..., None]], dim=-1)
@@ -170,6 +190,14 @@ class WorldModel(nn.Module):
         ends = batch.ends.long().masked_fill(pad, IGNORE)
         return Labels(observations.flatten(), rewards.flatten(), ends.flatten())
 
+    def weights(self, frame_tokens: Tensor) -> Tensor:
+        """Of the labelled tokens in the loss, flat: 1, more where a token differs from
+        the same place in the frame before."""
+        changed = torch.zeros_like(frame_tokens, dtype=torch.float32)
+        changed[:, 1:] = (frame_tokens[:, 1:] != frame_tokens[:, :-1]).float()
+        changed = rearrange(changed, "b t k -> b (t k)")[:, self.unlabelled :]
+        return 1 + self.config.changed_weight * changed.flatten()
+
     def predictions(self, output: WorldModelOutput) -> Tensor:
         """The logits that have a label in `labels`, flat: (B * n, vocab_size)."""
         return output.observations[:, : -self.unlabelled].flatten(0, 1)
@@ -180,7 +208,9 @@ class WorldModel(nn.Module):
         labels = self.labels(frame_tokens, batch)
         logits = self.predictions(output)
         terms = {
-            "observations": cross_entropy(logits, labels.observations),
+            "observations": cross_entropy(
+                logits, labels.observations, self.weights(frame_tokens)
+            ),
             "rewards": cross_entropy(output.rewards.flatten(0, 1), labels.rewards),
             "ends": cross_entropy(output.ends.flatten(0, 1), labels.ends),
         }
@@ -197,12 +227,17 @@ class WorldModel(nn.Module):
         ]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over what is labelled; 0, not NaN, if nothing is."""
-    total = F.cross_entropy(
-        logits.float(), labels, ignore_index=IGNORE, reduction="sum"
+def cross_entropy(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Mean over what is labelled, weighted (N,) if asked; 0, not NaN, if nothing is."""
+    each = F.cross_entropy(
+        logits.float(), labels, ignore_index=IGNORE, reduction="none"
     )
-    return total / (labels != IGNORE).sum().clamp(min=1)
+    known = (labels != IGNORE).float()
+    if weights is not None:
+        each, known = each * weights, known * weights
+    return each.sum() / known.sum().clamp(min=1)
 
 
 def init_weights(module: nn.Module) -> None:

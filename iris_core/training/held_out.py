@@ -2,7 +2,8 @@
 
 They tell, long before a return does, whether a policy can learn in the world model:
 how often the next token is right, and against copying the frame before; how often it
-is right where something changed; and how many of the rewards are foreseen.
+is right where something changed; how many of the rewards are foreseen; and whether the
+dream obeys its actions.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ def held_out(agent: Agent, replay: Replay, batches: int = 4) -> dict[str, float]
 
     token_accuracy, copy_accuracy, changed_accuracy: shares of next-frame tokens.
     reward_recall: share of non-zero rewards whose sign is the likeliest class (NaN if
-    there is none). tokenizer_loss, frame_error, world_model_loss: as in training.
+    there is none). action_recall: share of steps whose frame is likelier after the
+    action taken than after any other; about 1 / num_actions if the world model ignores
+    actions, and less than 1 where some do the same. tokenizer_loss, frame_error,
+    world_model_loss: as in training.
     """
     rng = random.Random(0)
     config = agent.config.world_model
@@ -35,6 +39,7 @@ def held_out(agent: Agent, replay: Replay, batches: int = 4) -> dict[str, float]
         losses = agent.tokenizer.loss(real[: 8 * size]).detached()
         world = agent.world_model.loss(tokens, batch).detached()
         counts = count_right(agent, tokens, batch.actions, batch.rewards, batch.mask)
+        counts |= count_actions(agent, tokens, batch.actions, batch.mask)
         for name, value in {
             **counts,
             "tokenizer_loss": losses["loss"],
@@ -48,6 +53,7 @@ def held_out(agent: Agent, replay: Replay, batches: int = 4) -> dict[str, float]
         "copy_accuracy": share(sums["copied"], sums["tokens"]),
         "changed_accuracy": share(sums["changed_right"], sums["changed"]),
         "reward_recall": share(sums["rewards_right"], sums["rewards"]),
+        "action_recall": share(sums["actions_right"], sums["actions"]),
         "tokenizer_loss": sums["tokenizer_loss"] / batches,
         "frame_error": sums["frame_error"] / batches,
         "world_model_loss": sums["world_model_loss"] / batches,
@@ -80,4 +86,26 @@ def count_right(
         "changed_right": (right & changed).sum(),
         "rewards": scored.sum(),
         "rewards_right": (scored & (sign == rewards.sign())).sum(),
+    }
+
+
+def count_actions(
+    agent: Agent, tokens: Tensor, actions: Tensor, mask: Tensor
+) -> dict[str, Tensor]:
+    """Counts over a batch's last steps, where real: tokens (B, T, K), actions and mask
+    (B, T). What other action instead of the last but one explains the last frame?"""
+    wm, real = agent.world_model, mask[:, -1]
+    logps = []
+    for action in range(agent.num_actions):
+        tried = actions.clone()
+        tried[:, -2] = action
+        output = wm(wm.sequence(tokens, tried))
+        k = tokens.shape[-1]
+        logits = output.observations[:, : -wm.unlabelled][:, -k:].float()
+        logp = logits.log_softmax(-1).gather(-1, tokens[:, -1, :, None])  # (B, K, 1)
+        logps.append(logp.sum((1, 2)))
+    told = torch.stack(logps).argmax(0)  # (B,)
+    return {
+        "actions": real.sum(),
+        "actions_right": (real & (told == actions[:, -2])).sum(),
     }

@@ -320,6 +320,7 @@ def epoch_line(epoch: int, epochs: int, metrics: dict[str, float]) -> str:
         ("dream reward", "actor_critic/imagined_reward", "{:.2f}"),
         ("changed tokens right", "test/changed_accuracy", "{:.0%}"),
         ("rewards foreseen", "test/reward_recall", "{:.0%}"),
+        ("actions told", "test/action_recall", "{:.0%}"),
         ("steps/s", "collect/steps_per_second", "{:.0f}"),
     ]
     known = [

@@ -215,6 +215,8 @@ class Trainer:
         def update() -> dict[str, Tensor]:
             if component.name == "tokenizer":
                 self.tend_codebook(component.updates)
+            if component.name == "world_model" and component.updates == 0:
+                self.start_world_model()
             if component.name == "actor_critic":
                 if component.updates == 0:
                     self.start_policy()
@@ -243,6 +245,13 @@ class Trainer:
             tokenizer.start_from(frames, frames.median(dim=0).values)
         elif self.config.tokenizer.revive_dead_codes and updates % REVIVE_EVERY == 0:
             tokenizer.revive(self.some_frames())
+
+    def start_world_model(self) -> None:
+        """Show a new world model the codebook, where so configured."""
+        init, config = self.config.init, self.config.world_model
+        if config.codebook_start and not (init.path and init.world_model):
+            codes = self.agent.tokenizer.embedding.weight.detach()
+            self.agent.world_model.start_from(codes)
 
     def start_policy(self) -> None:
         """Show a new policy the game's median frame; one that came trained knows it."""
