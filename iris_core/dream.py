@@ -11,6 +11,7 @@ from torch import Tensor
 
 from iris_core.models.actor_critic import ActorCritic, Rollout
 from iris_core.models.agent import Agent, Sampler, categorical
+from iris_core.models.parallel_world_model import ParallelWorldModel
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.world_model import WorldModel, WorldModelOutput
 from iris_core.replay import Batch
@@ -106,19 +107,21 @@ class DreamEnv:
         if predict_frame:
             self.past.append(block)
             self.tokens = (
-                self.sample(output.observations / self.temperature)
-                if wm.parallel
+                wm.draw(output, self.draw_tokens)
+                if isinstance(wm, ParallelWorldModel)
                 else self.token_by_token(output)
             )  # (B, K)
             self.frames = self.tokenizer.decode(self.tokens)
         return self.frames, rewards, ends
 
+    def draw_tokens(self, logits: Tensor) -> Tensor:
+        return self.sample(logits / self.temperature)
+
     def token_by_token(self, output: WorldModelOutput) -> Tensor:
         """Sample the next frame's tokens, each seeing those before it: (B, K)."""
         tokens: list[Tensor] = []
         for _ in range(self.world_model.tokens_per_frame):
-            logits = output.observations[:, -1] / self.temperature
-            tokens.append(self.sample(logits))
+            tokens.append(self.draw_tokens(output.observations[:, -1]))
             output = self.world_model(tokens[-1][:, None], self.cache)
         return torch.stack(tokens, dim=1)
 

@@ -18,6 +18,17 @@ def kmeans(x: Tensor, k: int, iterations: int = 8, limit: int = 8_000) -> Tensor
     if len(x) <= k:
         spare = x[torch.randint(len(x), (k - len(x),), device=x.device)]
         return torch.cat([x, spare + 0.01 * torch.randn_like(spare)])
-    seed = int(torch.randint(2**31, (1,)))
-    centres, _ = kmeans2(x.cpu().numpy(), k, iter=iterations, minit="++", seed=seed)
+    first = far_apart(x, k).cpu().numpy()
+    centres, _ = kmeans2(x.cpu().numpy(), first, iter=iterations, minit="matrix")
     return torch.from_numpy(centres).to(x)
+
+
+def far_apart(x: Tensor, k: int) -> Tensor:
+    """k rows of (N, d), each drawn by its squared distance to those before it
+    (k-means++, Arthur and Vassilvitskii, 2007; scipy's own takes a minute)."""
+    chosen = [x[torch.randint(len(x), (), device=x.device)]]
+    nearest = (x - chosen[0]).square().sum(1)  # (N,)
+    for _ in range(k - 1):
+        chosen.append(x[torch.multinomial(nearest, 1)[0]])
+        nearest = nearest.minimum((x - chosen[-1]).square().sum(1))
+    return torch.stack(chosen)

@@ -4,15 +4,17 @@ A departure from the paper, for small budgets: `world_model.prediction=parallel`
 REM (Cohen et al., 2024, "Improving Token-Based World Models with Parallel Observation
 Prediction"). Attention is block-causal, so every position of a block sees the block's
 action, and the position of token i predicts token i of the next frame. A step of a
-dream is then one pass, not K + 1. The price: tokens of one frame are sampled
-independently, given what came before.
+dream is then one pass, not K + 1. The price: tokens of one frame are sampled apart, in
+two halves, the second of which sees the first.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
@@ -41,18 +43,44 @@ class TokenEncoder(nn.Sequential):
         )
 
 
-class TokenHead(nn.Sequential):
-    """(N, K / side^2, E) -> logits (N, K, vocab_size), in rows of the grid."""
+class TokenHead(nn.Module):
+    """(N, K / side^2, E) -> logits (N, K, vocab_size), in rows of the grid.
+
+    The grid is a chessboard. Its black tokens are predicted from the past alone, its
+    white ones from their black neighbours as well: a thing on the border of two tokens
+    is then neither lost nor seen twice.
+    """
+
+    white: Tensor
 
     def __init__(self, vocab_size: int, grid: int, side: int, embed_dim: int) -> None:
+        super().__init__()
+        self.grid, self.side = grid, side
         narrow = max(embed_dim // 2, 8)
-        super().__init__(
-            Rearrange("n (h w) e -> n e h w", h=grid // side),
-            nn.ConvTranspose2d(embed_dim, narrow, side + 2, stride=side, padding=1),
-            nn.ReLU(),
-            Rearrange("n e h w -> n (h w) e"),
-            nn.Linear(narrow, vocab_size),
+        self.grow = nn.ConvTranspose2d(
+            embed_dim, narrow, side + 2, stride=side, padding=1
         )
+        self.known = nn.Embedding(vocab_size, narrow)
+        self.look = nn.Conv2d(narrow, narrow, 3, padding=1, bias=False)
+        self.score = nn.Linear(narrow, vocab_size)
+        row = torch.arange(grid)
+        white = (row[:, None] + row) % 2 == 1
+        self.register_buffer("white", white, persistent=False)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the past says of each token: (N, K / side^2, E) -> (N, narrow, h, w)."""
+        x = rearrange(x, "n (h w) e -> n e h w", h=self.grid // self.side)
+        return self.grow(x)
+
+    def forward(self, features: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """Logits from features; tokens (N, K): of the frame, only black ones are seen
+        (None: nothing is known of it yet, and logits of white ones are not final)."""
+        if tokens is not None:
+            known = self.known(rearrange(tokens, "n (h w) -> n h w", h=self.grid))
+            known = known * ~self.white[..., None]
+            seen = self.look(rearrange(known, "n h w e -> n e h w"))
+            features = features + seen * self.white
+        return self.score(rearrange(F.relu(features), "n e h w -> n (h w) e"))
 
 
 class ParallelWorldModel(WorldModel):
@@ -100,23 +128,23 @@ class ParallelWorldModel(WorldModel):
             config.dropout,
             block_causal_mask(self.max_tokens, self.tokens_per_block),
         )
-        self.head_observations = TokenHead(vocab_size, grid, side, width)
+        self.token_head = TokenHead(vocab_size, grid, side, width)
         self.head_rewards = head(width, 3)
         self.head_ends = head(width, 2)
         self.apply(init_weights)
         # Codes must differ at once, and more than places do: what holds in one place
         # then holds in all, and learning is more than twice as fast
-        for codes, std in zip(self.code_tables(), (1.0, 0.1), strict=True):
+        for codes, std in zip(self.code_tables(), (1.0, 1.0, 0.1), strict=True):
             nn.init.normal_(codes, std=std)
         # Actions as well: begun at 0.02 they went unheard for a thousand updates
         for actions in (self.action_embedding, self.action_gate):
             nn.init.normal_(actions.weight, std=0.5)
 
     def code_tables(self) -> list[Tensor]:
-        """The weights with a row a code, in and out."""
-        table, last = self.token_encoder[0], self.head_observations[-1]
-        assert isinstance(table, nn.Embedding) and isinstance(last, nn.Linear)
-        return [table.weight, last.weight]
+        """The weights with a row a code: two to embed a token, one to score it."""
+        table, head = self.token_encoder[0], self.token_head
+        assert isinstance(table, nn.Embedding)
+        return [table.weight, head.known.weight, head.score.weight]
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
         """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's."""
@@ -133,11 +161,33 @@ class ParallelWorldModel(WorldModel):
         x = rearrange(x, "(b t) p e -> b t p e", b=b)
         x = x + self.time_emb.weight[first : first + t, None]
         x = self.transformer(rearrange(x, "b t p e -> b (t p) e"), cache)
-        x = rearrange(x, "b (t p) e -> (b t) p e", t=t)
-        logits = self.head_observations(x[:, :-1])  # (B*T, K, vocab)
-        acted = rearrange(x[:, -1], "(b t) e -> b t e", b=b)
+        x = rearrange(x, "b (t p) e -> b t p e", t=t)
+        features = self.token_head.features(x[:, :, :-1].flatten(0, 1))
+        features = rearrange(features, "(b t) e h w -> b t e h w", b=b)
+        behind = features[:, -1]  # of the frame that comes after the last block
+        logits = [self.token_head(behind)[:, None]]
+        if t > 1:
+            known = blocks[:, 1:, :-1].flatten(0, 1)
+            inside = self.token_head(features[:, :-1].flatten(0, 1), known)
+            logits.insert(0, rearrange(inside, "(b t) k v -> b t k v", b=b))
         return WorldModelOutput(
-            rearrange(logits, "(b t) k v -> b (t k) v", b=b),
-            self.head_rewards(acted),
-            self.head_ends(acted),
+            torch.cat(logits, dim=1).flatten(1, 2),  # (B, T * K, vocab)
+            self.head_rewards(x[:, :, -1]),
+            self.head_ends(x[:, :, -1]),
+            behind,
         )
+
+    def draw(
+        self, output: WorldModelOutput, sample: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """The frame after the last block, (B, K): black tokens, then white ones.
+
+        sample: logits (B, n, vocab_size) -> tokens (B, n).
+        """
+        assert output.features is not None
+        head = self.token_head
+        white = head.white.flatten()
+        tokens = torch.zeros_like(output.observations[:, -len(white) :, 0]).long()
+        tokens[:, ~white] = sample(output.observations[:, -len(white) :][:, ~white])
+        tokens[:, white] = sample(head(output.features, tokens)[:, white])
+        return tokens

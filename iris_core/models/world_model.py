@@ -33,11 +33,13 @@ class WorldModelOutput:
     observations: (B, n_obs, vocab_size), from the positions that predict a frame token.
     rewards: (B, n_act, 3), classes sign(r) + 1, from the action positions.
     ends: (B, n_act, 2), classes goes on, ends, from the action positions.
+    features: of the frame that comes next, where it is drawn from them (parallel).
     """
 
     observations: Tensor
     rewards: Tensor
     ends: Tensor
+    features: Tensor | None = None
 
 
 @dataclass
