@@ -118,7 +118,7 @@ class Reporter:
         if mean < progress.best_return:
             return
         progress.best_return = mean
-        self.trainer.agent.save(self.best_agent)
+        self.trainer.save_agent(self.best_agent)
         best = played.kept[int(played.returns[: len(played.kept)].argmax())]
         best.save(self.run.episodes("test") / "best.npz")
 
@@ -209,7 +209,7 @@ class Reporter:
         if config.keep_best and self.best_agent.is_file():
             best = Agent.load(self.best_agent, trainer.device)
             trainer.agent.load_state_dict(best.state_dict())
-        trainer.agent.save(self.run.agent)
+        trainer.save_agent(self.run.agent)
         played = evaluate(
             trainer.agent,
             self.config.env,
@@ -274,14 +274,18 @@ class Reporter:
         table: Sequence[tuple[str, float | None, float | None]],
     ) -> None:
         progress, game = self.trainer.progress, self.config.env.game
+        card = self.trainer.agent.card
+        assert card is not None  # `finish` has just saved the agent
         mean = float(played.returns.mean())
         results = {
             "game": game,
             "seed": self.config.seed,
+            "preset": card.preset,
             "env_steps": progress.env_steps,
             "training_minutes": progress.seconds / 60,
             "training_cpu_minutes": progress.cpu_seconds / 60,
-            "device": str(self.trainer.device),
+            "device": card.device,
+            "commit": card.commit,
             "episodes": len(played.returns),
             "returns": played.returns.tolist(),
             "human_normalised": human_normalised(game, mean),
