@@ -29,16 +29,11 @@ from iris_core.figures.style import (
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
 from iris_core.replay import Batch, Episode, stack_segments
+from iris_core.training.collect import to_pixels
 
 ENLARGED = 4  # so that no viewer smooths the pixels
 LABELS = 0.62  # inches for the names of rows
 WORST = 0.25  # an error, in [0, 1], with the brightest colour
-
-
-def to_pixels(frames: torch.Tensor) -> np.ndarray:
-    """float (N, 3, 64, 64) in [0, 1] -> uint8 (N, 64, 64, 3)."""
-    pixels = (frames.float() * 255).round().clamp(0, 255).byte()
-    return pixels.movedim(-3, -1).cpu().numpy()
 
 
 def errors(originals: torch.Tensor, others: torch.Tensor) -> np.ndarray:

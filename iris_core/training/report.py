@@ -27,6 +27,7 @@ from iris_core.models.agent import Agent
 from iris_core.replay import Episode, Replay
 from iris_core.scores import REFERENCE, human_normalised
 from iris_core.training import pictures
+from iris_core.training.collect import to_pixels
 from iris_core.training.held_out import held_out
 from iris_core.training.loggers import Logger
 from iris_core.training.runs import write_atomic
@@ -48,12 +49,6 @@ class Result:
     interrupted: bool = False
     returns: np.ndarray | None = None
     table: Sequence[tuple[str, float | None, float | None]] = ()
-
-
-def to_pixels(frames: torch.Tensor) -> np.ndarray:
-    """float (N, 3, 64, 64) in [0, 1] -> uint8 (N, 64, 64, 3)."""
-    pixels = (frames.float() * 255).round().clamp(0, 255).byte()
-    return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
 
 class Reporter:
