@@ -16,7 +16,7 @@ from dataclasses import Field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iris_core.config.schema import ConfigError, departures, walk
+from iris_core.config.schema import ConfigError, departures, shown, walk
 
 if TYPE_CHECKING:
     from iris_core.models.agent import Agent
@@ -145,6 +145,14 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=Path, metavar="FILE", help="write the JSON here, not to stdout"
     )
+    command.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="the table of own runs that the score is added to, which `iris figures`"
+        " draws; by default results/runs/scores.csv",
+    )
+    command.add_argument("--no-record", action="store_true", help="add it to none")
 
 
 def add_figure_options(command: argparse.ArgumentParser) -> None:
@@ -252,6 +260,7 @@ def evaluate(args: argparse.Namespace) -> int:
     agent = find_agent(args.source)
     if args.out is not None:
         check_writable(args.out)
+    table, told = where_to_record(agent, args)
     report = play(agent, args)
     text = json.dumps(report, indent=2) + "\n"
     if args.out is None:
@@ -263,7 +272,47 @@ def evaluate(args: argparse.Namespace) -> int:
     if report["human_normalised"] is not None:
         line += f", human-normalised {report['human_normalised']:.3f}"
     print(line, file=sys.stderr)
+    if table is not None:
+        told = record(agent, report, table)
+    print(told, file=sys.stderr)
     return 0
+
+
+def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None, str]:
+    """The table that a score goes to; or None, and why.
+
+    ConfigError if a table was asked for and the score does not belong in one.
+    """
+    from iris_core.own_runs import results_folder, runs_of_csv
+
+    if args.no_record:
+        return None, "Not recorded, as asked."
+    why = ""
+    if agent.card is None:
+        why = "its file does not say how the agent was trained"
+    elif args.temperature not in (None, agent.config.evaluation.temperature):
+        why = "its settings name another test temperature"
+    if why and args.record:
+        raise ConfigError(f"{args.source} can't be recorded: {why}. Leave out --record")
+    if why:
+        return None, f"Not recorded: {why}."
+    try:
+        table = args.record or results_folder() / "scores.csv"
+    except ConfigError:  # an installed copy of the library, outside its repository
+        return None, "Not recorded: give a table with --record FILE."
+    if table.exists():
+        runs_of_csv(table)  # refuse a bad one before the work for it is done
+    return table, ""
+
+
+def record(agent: Agent, report: dict[str, Any], table: Path) -> str:
+    """Add a score to a table of own runs; says what was done."""
+    from iris_core.own_runs import append_run, run_of_agent
+
+    run = run_of_agent(agent, report["returns"])
+    if append_run(run, table):
+        return f"Recorded in {table}"
+    return f"{table} has this score already"
 
 
 def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
@@ -343,13 +392,6 @@ def settings(args: argparse.Namespace) -> int:
             continue
         print(textwrap.indent(textwrap.fill(meaning(field), 80), " " * 6))
     return 0
-
-
-def shown(value: Any) -> str:
-    """A value as an override would give it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return '""' if value == "" else str(value).replace(" ", "")
 
 
 def meaning(field: Field[Any]) -> str:

@@ -1,7 +1,7 @@
 """This project's own runs: a table of their scores, and what is said of their scale.
 
 results/runs holds
-    *.csv                                    a row an evaluated run: `OwnRun`
+    *.csv                                    a row an evaluation of a run: `OwnRun`
     <preset>-<game>-seed<N>.json             results.json of a run folder
     <preset>-<game>-seed<N>-metrics.csv      metrics.csv of a run folder
 """
@@ -9,8 +9,9 @@ results/runs holds
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -24,14 +25,17 @@ from iris_core.scores import (
     read_table,
 )
 
+if TYPE_CHECKING:
+    from iris_core.models.agent import Agent
+
 OWN = "own"  # how their names in a table of scores begin
 NAME = re.compile(r"(?P<preset>.+)-(?P<game>[^-]+)-seed(?P<seed>\d+)(-metrics)?")
 METRICS = "-metrics"
 
 
 class OwnRun(NamedTuple):
-    """An evaluated run. steps: of the environment, in training; minutes: of training;
-    score: mean return of its test episodes."""
+    """An evaluated run. preset: of `config.preset_of`; steps: of the environment, in
+    training; minutes: of training; score: mean return of so many test episodes."""
 
     game: str
     seed: int
@@ -40,16 +44,25 @@ class OwnRun(NamedTuple):
     minutes: float
     device: str
     commit: str
+    episodes: int
     score: float
+
+    @property
+    def identity(self) -> tuple[str, int, str, str, str]:
+        """What two evaluations of one run have in common, be it of its last or of its
+        best agent: none counts as another seed."""
+        return self.game, self.seed, self.preset, self.device, self.commit
 
 
 def own_runs(path: str | Path | None = None) -> pd.DataFrame:
     """Read runs of this project, with the columns of `OwnRun`.
 
+    A run that was evaluated several times is one row: of the evaluation with the most
+    episodes, and of the last of these.
+
     Args:
         path: a tidy .csv, the results.json of a run, or a folder with either (or a run
-            folder); by default the project's results/runs. A run that a .csv holds is
-            not read again from a .json.
+            folder); by default the project's results/runs.
 
     Raises:
         ConfigError: nothing there, or a row that cannot be used: says which and why.
@@ -58,16 +71,22 @@ def own_runs(path: str | Path | None = None) -> pd.DataFrame:
     if not path.exists():
         raise ConfigError(f"no runs at {path}. Train one with: iris train")
     files = [path] if path.is_file() else sorted(path.iterdir())
-    runs: list[OwnRun] = []
-    for file in (f for f in files if f.suffix == ".csv"):
-        if file.stem != "metrics" and not file.stem.endswith(METRICS):
-            runs += runs_of_csv(file)
-    known = {(run.game, run.seed, run.steps) for run in runs}
-    for file in (f for f in files if f.suffix == ".json" and f.stem != "versions"):
-        run = run_of_json(file)
-        if (run.game, run.seed, run.steps) not in known:
-            runs.append(run)
-    return pd.DataFrame(runs, columns=OwnRun._fields)
+    tables = [f for f in files if f.suffix == ".csv" and f.stem != "metrics"]
+    results = [f for f in files if f.suffix == ".json" and f.stem != "versions"]
+    runs = [run_of_json(file) for file in results]
+    for file in (f for f in tables if not f.stem.endswith(METRICS)):
+        runs += runs_of_csv(file)
+    return pd.DataFrame(best_tested(runs), columns=OwnRun._fields)
+
+
+def best_tested(runs: Sequence[OwnRun]) -> list[OwnRun]:
+    """One row a run, of its longest evaluation, the last of equals."""
+    kept: dict[tuple, OwnRun] = {}
+    for run in runs:
+        known = kept.setdefault(run.identity, run)
+        if run.episodes >= known.episodes:
+            kept[run.identity] = run
+    return list(kept.values())
 
 
 def results_folder() -> Path:
@@ -98,6 +117,7 @@ def run_of_json(file: Path) -> OwnRun:
             "minutes": content["training_minutes"],
             "device": content["device"],
             "commit": content.get("commit", ""),
+            "episodes": len(returns),
             "score": sum(returns) / len(returns),
         }
     except (KeyError, TypeError, ZeroDivisionError) as error:
@@ -107,6 +127,25 @@ def run_of_json(file: Path) -> OwnRun:
     return to_run(record, str(file))
 
 
+def run_of_agent(agent: Agent, returns: Sequence[float]) -> OwnRun:
+    """The row of a test of an agent that carries a card."""
+    card = agent.card
+    if card is None:
+        raise ConfigError(f"the agent for {agent.game} does not say how it was trained")
+    score = sum(returns) / len(returns)
+    return OwnRun(
+        agent.game,
+        card.seed,
+        card.preset,
+        card.steps,
+        card.minutes,
+        card.device,
+        card.commit,
+        len(returns),
+        score,
+    )
+
+
 def to_run(record: dict, where: str) -> OwnRun:
     """A record with its types; ConfigError if it has not got them."""
     for name in ("game", "preset"):
@@ -114,31 +153,46 @@ def to_run(record: dict, where: str) -> OwnRun:
             raise ConfigError(f"{where}: {name} is empty")
     numbers = {
         name: number(record[name], where, name)
-        for name in ("seed", "steps", "minutes", "score")
+        for name in ("seed", "steps", "minutes", "episodes", "score")
     }
     return OwnRun(
         str(record["game"]),
         int(numbers["seed"]),
         str(record["preset"]),
         int(numbers["steps"]),
-        numbers["minutes"],
+        round(numbers["minutes"], 2),
         str(record["device"]),
         str(record["commit"]),
+        int(numbers["episodes"]),
         numbers["score"],
     )
 
 
-def append_run(run: OwnRun, file: str | Path) -> None:
+def append_run(run: OwnRun, file: str | Path) -> bool:
     """Add a row to a tidy table, which is made with its header if it is not there.
 
-    ConfigError if the file has other columns.
+    False if the table holds that very row already. Rows are only ever added.
+
+    Raises:
+        ConfigError: the file has other columns, a bad row, or cannot be written.
     """
-    file = Path(file)
+    file, columns, before = Path(file), list(OwnRun._fields), ""
     if file.exists():
-        read_table(file, OwnRun._fields)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    row = pd.DataFrame([run], columns=OwnRun._fields)
-    row.to_csv(file, mode="a", header=not file.exists(), index=False)
+        if run in runs_of_csv(file):
+            return False
+        columns = list(read_table(file, columns))  # there may be more of them
+        before = file.read_text(encoding="utf-8")
+    row = pd.DataFrame([run._asdict()]).reindex(columns=columns)
+    text = row.to_csv(header=not before, index=False, lineterminator="\n")
+    if before and not before.endswith("\n"):  # an editor left the last line open
+        text = "\n" + text
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as table:
+            table.write(text)
+    except OSError as error:
+        raise ConfigError(f"cannot write {file}: {error.strerror}") from error
+    return True
 
 
 def add_own_runs(scores: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:

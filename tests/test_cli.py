@@ -16,7 +16,8 @@ from iris_core.config import (
     load_config,
     walk,
 )
-from iris_core.models.agent import Agent
+from iris_core.models.agent import Agent, Card
+from iris_core.own_runs import own_runs
 from iris_core.training.component import DivergedError
 from iris_core.training.runs import Run
 
@@ -204,6 +205,41 @@ def test_eval_gives_one_json(capsys, tmp_path):
     assert cli.main(["eval", str(path), *options, "--out", str(out)]) == 0
     assert json.loads(out.read_text()) == result  # the seed decides everything
     assert capsys.readouterr().out == ""
+
+
+def carded_agent(path: Path) -> Path:
+    agent = Agent.load(small_agent(path))
+    agent.card = Card("smoke", 7, 180, 0.5, 0.4, "cpu", "abc")
+    agent.save(path)
+    return path
+
+
+def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("iris_core.own_runs.results_folder", lambda: tmp_path / "runs")
+    path = str(carded_agent(tmp_path / "agent.safetensors"))
+    command = ["eval", path, "--episodes", "2", "--out", str(tmp_path / "x.json")]
+    told = [capsys.readouterr().err for _ in range(2) if cli.main(command) == 0]
+    table = tmp_path / "runs" / "scores.csv"
+    assert f"Recorded in {table}" in told[0] and "has this score already" in told[1]
+    (row,) = own_runs(table).itertuples(index=False)
+    assert (row.game, row.seed, row.preset, row.steps) == ("Catch", 7, "smoke", 180)
+    assert row.episodes == 2
+    other = tmp_path / "other.csv"
+    for option in (["--no-record"], ["--temperature", "0.1"], ["--record", str(other)]):
+        assert cli.main([*command, *option]) == 0
+    assert len(own_runs(table)) == 1 == len(own_runs(other))
+    assert "Not recorded: its settings name another" in capsys.readouterr().err
+
+
+def test_eval_refuses_to_record_what_it_cannot(capsys, tmp_path):
+    bare = str(small_agent(tmp_path / "bare.safetensors"))
+    told = refused(capsys, "eval", bare, "--record", str(tmp_path / "x.csv"))
+    assert "does not say how the agent was trained" in told
+    path = str(carded_agent(tmp_path / "agent.safetensors"))
+    (tmp_path / "bad.csv").write_text("game,score\nCatch,1\n")
+    told = refused(capsys, "eval", path, "--record", str(tmp_path / "bad.csv"))
+    assert "no column seed" in told
+    assert not (tmp_path / "x.csv").exists()
 
 
 def test_eval_that_cannot_write(capsys, tmp_path):

@@ -21,6 +21,7 @@ from iris_core.config import (
     config_to_yaml,
     departures,
     load_config,
+    preset_of,
     save_config,
     walk,
 )
@@ -33,6 +34,17 @@ def value_of(config, name):
 
 def test_presets_are_those_documented():
     assert set(PRESETS) == {"smoke", "tutorial", "paper"}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_config_tells_its_preset_and_its_changes(preset):
+    elsewhere = ["seed=3", "env.game=Pong", "device=cpu", "evaluation.num_envs=2"]
+    assert preset_of(load_config(preset, elsewhere)) == preset
+    changed = ["actor_critic.gamma=0.9", "tokenizer.subtract_background=true"]
+    told = preset_of(load_config(preset, [*elsewhere, *changed]))
+    assert told.startswith(f"{preset} with ") and "actor_critic.gamma=0.9" in told
+    started = preset_of(load_config(preset, ["init.path=other.safetensors"]))
+    assert started == f"{preset} with init.path=other.safetensors"
 
 
 def test_paper_preset_changes_nothing():

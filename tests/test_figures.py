@@ -18,7 +18,13 @@ from iris_core.figures.own import draw_learning_curves, draw_own_runs
 from iris_core.figures.style import LOOKS, looks, save
 from iris_core.figures.write import Evidence, all_figures, of_scores, write_figures
 from iris_core.models.agent import Agent
-from iris_core.own_runs import add_own_runs, learning_curves, own_names, own_runs
+from iris_core.own_runs import (
+    OwnRun,
+    add_own_runs,
+    learning_curves,
+    own_names,
+    own_runs,
+)
 from iris_core.replay import Episode, Replay
 from iris_core.scores import PAPER, REFERENCE, data_folder, load_scores
 from iris_core.statistics import estimate
@@ -112,13 +118,55 @@ def test_own_runs_are_added_by_one_call(scores: pd.DataFrame) -> None:
     shown = texts(of_all.aggregates())
     for name in names:
         assert f"Not drawn, for want of games: {name}" in " ".join(shown.split())
-        assert name in texts(of_all.games())
+        assert name.removeprefix("own") in texts(of_all.games())
     assert nothing_is_cut_off(of_all.games())
     figure = draw_own_runs(scores, own_runs(), replicates=FEW)
     assert nothing_is_cut_off(figure)
     assert "Published runs played 100,000 steps" in texts(figure)
     with pytest.raises(ConfigError, match="there are runs of Catch"):
         draw_own_runs(scores, own_runs().assign(game="Catch"))
+
+
+def test_own_runs_of_all_games_state_their_scale(
+    scores: pd.DataFrame, tmp_path: Path
+) -> None:
+    changed = "tutorial with training.epochs=9 actor_critic.event_share=0.1"
+    rows = [
+        OwnRun(game, seed, preset, 17_500, 20.0, "cpu", "", 20, reference.human / 2)
+        for game, reference in REFERENCE.items()
+        for preset, seed in (("tutorial", 0), (changed, 0), (changed, 1))
+    ]
+    together = add_own_runs(scores, pd.DataFrame(rows))
+    evidence = Evidence(together, (*PAPER, *own_names(together)), FEW)
+    figures = of_scores(evidence, tmp_path)
+    del figures["mean_and_median"]  # of IRIS alone
+    for name, draw in figures.items():
+        figure = draw()
+        shown = " ".join(texts(figure).split())
+        assert f"{changed}: 17,500 steps, 20 min, cpu." in shown, name
+        assert "Published runs played 100,000 steps" in shown
+        assert nothing_is_cut_off(figure), name
+    for suffix in tables.RENDER:
+        text = (tmp_path / f"table{suffix}").read_text()
+        assert "own 2, tutorial with" in text and "17,500 steps" in text
+
+
+def test_curves_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
+    for seed in range(3):
+        lines = [f"{100 * epoch},{epoch},{epoch + seed}" for epoch in range(1, 4)]
+        text = "\n".join(["env_steps,minutes,test/return", *lines])
+        (tmp_path / f"tutorial-catch-seed{seed}-metrics.csv").write_text(text)
+    one = tmp_path / "tutorial-mspacman-seed0-metrics.csv"
+    one.write_text("env_steps,minutes,test/return\n100,1,300\n")
+    figure = draw_learning_curves(learning_curves(tmp_path), FEW)
+    catch, pacman = (ax for ax in figure.axes if ax.get_title(loc="left"))
+    assert catch.get_title(loc="left") == "Catch, own runs\ntutorial, 3 seeds, 3 min"
+    (band,) = catch.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.min() >= 1 and heights.max() <= 5  # within the seeds
+    mean = max(catch.lines, key=lambda line: line.get_linewidth())
+    assert mean.get_ydata().tolist() == [2, 3, 4]
+    assert len(pacman.collections) == 0 and "human" in texts(figure)
 
 
 def test_own_learning_curves() -> None:
@@ -249,7 +297,7 @@ def test_a_file_of_scores_is_added(tmp_path: Path) -> None:
     assert "Mine" in texts(figures["aggregates"]())
     figures = all_figures(tmp_path, algorithms=["IRIS", "SPR", "own"], replicates=FEW)
     assert not any(name.endswith("_beyond") for name in figures)
-    assert "own, tutorial" in texts(figures["games"]())
+    assert "own 1, tutorial: 12,000" in texts(figures["games"]())
     assert len(set(all_figures(tmp_path))) >= 17
     assert list(write_figures(tmp_path, figures, ["own_learning_curves"])) == [
         "own_learning_curves"

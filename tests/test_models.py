@@ -22,7 +22,7 @@ from iris_core.models.actor_critic import (
     lambda_returns,
     slow_copy,
 )
-from iris_core.models.agent import Agent, categorical, greedy
+from iris_core.models.agent import Agent, Card, categorical, greedy
 from iris_core.models.kmeans import kmeans
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.world_model import WorldModel
@@ -987,6 +987,17 @@ def test_an_agent_comes_back_from_its_file(mode, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]  # no part stays behind
     with safe_open(path, framework="pt") as file:
         assert file.metadata().keys() == {"format", "config", "actions"}
+
+
+def test_an_agents_card_is_in_its_file(tmp_path):
+    path, agent = tmp_path / "agent.safetensors", make_agent()
+    agent.card = Card("tutorial with seed=1", 1, 17_500, 9.5, 9.4, "cpu", "abc")
+    agent.save(path)
+    assert Agent.load(path).card == agent.card
+    Agent.load(path).half().save(path)
+    assert Agent.load(path).card == agent.card
+    make_agent().save(path)  # as older files, without one
+    assert Agent.load(path).card is None
 
 
 def test_actions_have_names_even_unnamed():

@@ -52,6 +52,24 @@ def test_without_git_there_is_no_commit(monkeypatch):
     assert versions["commit"] is None and versions["uncommitted_changes"] is False
 
 
+@pytest.mark.parametrize(
+    ("versions", "commit"),
+    [
+        ('{"commit": "0123456789abcdef"}', "0123456789ab"),
+        ('{"commit": "0123", "uncommitted_changes": false}', "0123"),
+        ('{"commit": "0123", "uncommitted_changes": true}', "0123-dirty"),
+        ('{"commit": null, "uncommitted_changes": false}', ""),
+        ("{", ""),
+    ],
+)
+def test_the_commit_of_a_run(config, versions, commit):
+    run = Run.create(config)
+    (run.path / "versions.json").write_text(versions)
+    assert run.commit == commit
+    (run.path / "versions.json").unlink()
+    assert run.commit == ""
+
+
 def test_a_device_that_is_not_there_leaves_no_folder(config):
     config.device = "cuda:99"
     with pytest.raises(ConfigError, match="cuda:99"):

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from rliable import metrics
 
-from iris_core.config.schema import ConfigError
+from iris_core.config import ConfigError, load_config
+from iris_core.models.agent import Agent, Card
 from iris_core.own_runs import (
     OwnRun,
     add_own_runs,
@@ -17,6 +18,7 @@ from iris_core.own_runs import (
     learning_curves,
     own_names,
     own_runs,
+    run_of_agent,
 )
 from iris_core.scores import (
     LATER,
@@ -298,13 +300,13 @@ def test_a_missing_file_and_an_unknown_name(scores: pd.DataFrame) -> None:
 
 # Own runs
 
-RUN = OwnRun("Freeway", 0, "tutorial", 12_000, 9.2, "cpu", "abc", 22.5)
+RUN = OwnRun("Freeway", 0, "tutorial", 12_000, 9.2, "cpu", "abc", 20, 22.5)
 
 
 def test_own_runs_are_appended_and_read(tmp_path: Path) -> None:
     file = tmp_path / "new" / "scores.csv"
-    append_run(RUN, file)
-    append_run(RUN._replace(seed=1, score=21, game="Catch", commit=""), file)
+    assert append_run(RUN, file)
+    assert append_run(RUN._replace(seed=1, score=21, game="Catch", commit=""), file)
     table = own_runs(file)
     assert list(table.columns) == list(OwnRun._fields)
     assert OwnRun(*table.iloc[0]) == RUN
@@ -314,6 +316,46 @@ def test_own_runs_are_appended_and_read(tmp_path: Path) -> None:
     for action in (lambda: own_runs(file), lambda: append_run(RUN, file)):
         with pytest.raises(ConfigError, match="no column seed"):
             action()
+
+
+def test_no_row_is_added_twice_and_none_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "scores.csv"
+    rows = [RUN, RUN._replace(score=1 / 3), RUN._replace(seed=1, minutes=10.25)]
+    for row in rows:
+        assert append_run(row, file) and not append_run(row, file)
+    assert file.read_text().count("\n") == 4
+    file.write_text(file.read_text().rstrip("\n"))  # as an editor may leave it
+    assert append_run(RUN._replace(seed=2), file)
+    assert own_runs(file)["seed"].tolist() == [0, 1, 2]
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(["remark," + lines[0], *("," + x for x in lines[1:])]))
+    assert append_run(RUN._replace(seed=3), file)  # other columns, in another order
+    assert own_runs(file)["seed"].tolist() == [0, 1, 2, 3]
+    with pytest.raises(ConfigError, match="cannot write"):
+        append_run(RUN, "/proc/x/scores.csv")
+
+
+def test_a_run_tested_again_is_no_other_seed(tmp_path: Path) -> None:
+    file = tmp_path / "scores.csv"
+    longer = RUN._replace(episodes=100, score=21)
+    for row in (RUN, longer, RUN._replace(score=23), RUN._replace(device="cuda")):
+        append_run(row, file)
+    assert [OwnRun(*row) for row in own_runs(file).itertuples(index=False)] == [
+        longer,
+        RUN._replace(device="cuda"),
+    ]
+    append_run(longer._replace(steps=11_000, score=20), file)  # of its best agent
+    assert own_runs(file)["score"].tolist() == [20, 22.5]
+
+
+def test_the_row_of_an_agent() -> None:
+    agent = Agent.from_config(load_config("smoke"), 3)
+    with pytest.raises(ConfigError, match="does not say how it was trained"):
+        run_of_agent(agent, [1.0])
+    agent.card = Card("smoke", 4, 180, 0.5, 0.4, "cpu", "abc")
+    assert run_of_agent(agent, [1.0, 0.0]) == OwnRun(
+        "Catch", 4, "smoke", 180, 0.5, "cpu", "abc", 2, 0.5
+    )
 
 
 def results(**changes: object) -> str:
@@ -335,7 +377,8 @@ def test_results_of_run_folders(tmp_path: Path) -> None:
     table = own_runs(tmp_path)
     assert set(table["preset"]) == {"tutorial-short", "paper"}
     assert set(table["score"]) == {22.5}
-    append_run(RUN._replace(score=20), tmp_path / "scores.csv")  # a better test of it
+    again = RUN._replace(preset="paper", seed=1, commit="", score=20)
+    append_run(again, tmp_path / "scores.csv")  # a longer test of the second
     assert sorted(own_runs(tmp_path)["score"]) == [20, 22.5]
     (tmp_path / "bad.json").write_text(results(returns=[]))
     with pytest.raises(ConfigError, match=r"bad.json is not the results.json of a run"):

@@ -371,7 +371,14 @@ def test_what_a_run_leaves_behind(finished):
     modes = {(run.path / name).stat().st_mode for name in [*files, "plain"]}
     assert len(modes) == 1
     assert Run.open(run.path).config == trainer.config
-    assert Agent.load(run.agent).actions == ACTIONS
+    agent = Agent.load(run.agent)
+    results = json.loads((run.path / "results.json").read_text())
+    assert agent.actions == ACTIONS and agent.card is not None
+    assert agent.card.preset == results["preset"]
+    assert agent.card.preset.startswith("smoke")
+    assert agent.card.steps == results["env_steps"] == trainer.progress.env_steps
+    assert agent.card.commit == results["commit"] == run.commit
+    assert agent.card.minutes == round(results["training_minutes"], 2)
     Episode.load(run.episodes("test") / "best.npz")
     Episode.load(run.episodes("imagination") / "best.npz")
 

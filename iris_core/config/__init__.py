@@ -8,6 +8,7 @@ from iris_core.config.load import (
     config_to_dict,
     config_to_yaml,
     load_config,
+    preset_of,
     save_config,
 )
 from iris_core.config.schema import Config, ConfigError, departures, walk
@@ -23,6 +24,7 @@ __all__ = [
     "config_to_yaml",
     "departures",
     "load_config",
+    "preset_of",
     "save_config",
     "walk",
 ]

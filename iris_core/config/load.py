@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from iris_core.config.check import bad_value, check, nearest
-from iris_core.config.schema import Config, ConfigError, walk
+from iris_core.config.schema import Config, ConfigError, shown, walk
 
 HERE = Path(__file__).parent
 # Groups chosen by name on the command line, and the folder with their options.
@@ -35,6 +36,12 @@ SECTIONS = {
     for name in SETTINGS
     for depth in range(1, name.count(".") + 1)
 }
+
+# Settings that say where a run takes place and who it is, not what it learns.
+NEUTRAL = (
+    *("seed", "env.game", "device", "threads", "outputs", "wandb."),
+    *("training.checkpoint_every", "evaluation.num_envs", "evaluation.final_"),
+)
 
 
 def load_config(preset: str = "tutorial", overrides: Sequence[str] = ()) -> Config:
@@ -148,6 +155,30 @@ def to_config(settings: DictConfig) -> Config:
         return cast(Config, OmegaConf.to_object(settings))
     except OmegaConfBaseException as error:  # ${...} that leads nowhere, or ???
         raise ConfigError(str(error)) from error
+
+
+def preset_of(config: Config) -> str:
+    """The preset that a config is nearest to, and what it changes of it: "tutorial", or
+    "tutorial with actor_critic.gamma=0.9". Game, seed and device are no changes."""
+    settings = learning_settings(config)
+    changed = {
+        preset: [f"{n}={shown(v)}" for n, v in settings.items() if v != theirs[n]]
+        for preset, theirs in presets().items()
+    }
+    preset = min(changed, key=lambda name: len(changed[name]))
+    changes = " ".join(changed[preset])
+    return f"{preset} with {changes}" if changes else preset
+
+
+@cache
+def presets() -> dict[str, dict[str, Any]]:
+    """What decides what is learned, in every preset."""
+    return {preset: learning_settings(load_config(preset)) for preset in PRESETS}
+
+
+def learning_settings(config: Config) -> dict[str, Any]:
+    """Every setting by name, but for those that are `NEUTRAL`."""
+    return {n: v for n, v, _ in walk(config) if not n.startswith(NEUTRAL)}
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:

@@ -367,6 +367,13 @@ def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield f"{prefix}{f.name}", value, f
 
 
+def shown(value: Any) -> str:
+    """A value as an override would give it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '""' if value == "" else str(value).replace(" ", "")
+
+
 def departures(config: Config) -> list[tuple[str, Any, Any, str]]:
     """Where a config leaves the paper: (name, paper's value, its value, what it is)."""
     paper = {name: value for name, value, _ in walk(Config())}

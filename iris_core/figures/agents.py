@@ -21,7 +21,7 @@ from iris_core.figures.style import (
     BLUE,
     FAINT,
     ORANGE,
-    VERMILLION,
+    PINK,
     WIDTH,
     note,
     styled,
@@ -29,16 +29,11 @@ from iris_core.figures.style import (
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
 from iris_core.replay import Batch, Episode, stack_segments
+from iris_core.training.collect import to_pixels
 
 ENLARGED = 4  # so that no viewer smooths the pixels
 LABELS = 0.62  # inches for the names of rows
 WORST = 0.25  # an error, in [0, 1], with the brightest colour
-
-
-def to_pixels(frames: torch.Tensor) -> np.ndarray:
-    """float (N, 3, 64, 64) in [0, 1] -> uint8 (N, 64, 64, 3)."""
-    pixels = (frames.float() * 255).round().clamp(0, 255).byte()
-    return pixels.movedim(-3, -1).cpu().numpy()
 
 
 def errors(originals: torch.Tensor, others: torch.Tensor) -> np.ndarray:
@@ -94,9 +89,9 @@ def draw_tokens_per_frame(
     figure = frame_rows(rows, [f"step {step}" for step in steps])
     note(
         figure,
-        f"{about(agents[0])}. Mean absolute error of these frames, of 255:"
-        f" {', '.join(scores)}. Error pictures are brightest at a quarter of the range"
-        " or more.",
+        f"{'. '.join(about(agent) for agent in agents)}. Mean absolute error of these"
+        f" frames, of 255: {', '.join(scores)}. Error pictures are brightest at a"
+        " quarter of the range or more.",
     )
     return figure
 
@@ -142,14 +137,14 @@ def draw_dreams(
             since = slice(max(t - every, 0), t)
             reward = float(rollout.rewards[i, since].sum())
             if bool(rollout.ends[i, since].any()):
-                frame_in(axes[i, column], VERMILLION)
+                frame_in(axes[i, column], PINK)
             elif reward:
                 frame_in(axes[i, column], BLUE if reward > 0 else ORANGE)
     note(
         figure,
         f"{about(agent)}. All start at step {step} of one episode, with its past."
         " Framed: since the frame before, a reward was imagined (blue +, orange"
-        " \N{MINUS SIGN}) or an end (red).",
+        " \N{MINUS SIGN}) or an end (pink).",
     )
     return figure
 
@@ -208,10 +203,10 @@ def draw_rewards_and_ends(
     real = episode.rewards[piece]
     if (real < 0).any() or rewards[piece, 0].max() > 0.05:
         draw_expected(above, steps, rewards[piece, 0], "P(reward < 0)", ORANGE, "s-")
-    draw_expected(below, steps, ends[piece], "P(end)", VERMILLION, "o-")
+    draw_expected(below, steps, ends[piece], "P(end)", PINK, "o-")
     mark_events(above, steps[real > 0], "real reward > 0", BLUE, "^")
     mark_events(above, steps[real < 0], "real reward < 0", ORANGE, "v")
-    mark_events(below, steps[episode.ends[piece]], "real end", VERMILLION, "v")
+    mark_events(below, steps[episode.ends[piece]], "real end", PINK, "v")
     below.set_xlabel("step")
     below.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     above.tick_params(labelbottom=False)
@@ -244,12 +239,13 @@ def mark_events(
 
 def about(agent: Agent) -> str:
     """Whose figure it is: this project's, and of what scale."""
-    config = agent.config
+    config, card = agent.config, agent.card
+    cost = f", {card.steps:,} steps in {card.minutes:.0f} min" if card else ""
     return (
         f"This project's agent for {agent.game}:"
         f" {agent.tokenizer.tokens_per_frame} tokens a frame, world model of"
         f" {config.world_model.num_layers} layers, {config.world_model.prediction}"
-        " prediction"
+        f" prediction{cost}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,11 @@ from iris_core.figures.style import (
     INK,
     ORANGE,
     WIDTH,
+    Look,
     looks,
     mark,
     note,
+    scales,
     styled,
 )
 from iris_core.scores import games_of
@@ -69,14 +71,18 @@ def draw_aggregates(
     note(
         figure,
         "Human-normalised score over 26 games (0 random, 1 human). Bars: 95%"
-        " stratified bootstrap intervals." + about_single(single) + remark,
+        " stratified bootstrap intervals."
+        + about_single(look, single)
+        + scales(look)
+        + remark,
     )
     return figure
 
 
-def about_single(names: Sequence[str]) -> str:
+def about_single(look: Mapping[str, Look], names: Sequence[str]) -> str:
     """Why some algorithms have no intervals."""
-    return f"\nOne score a game, so no interval: {', '.join(names)}." if names else ""
+    labels = ", ".join(look[name].label for name in names)
+    return f"\nOne score a game, so no interval: {labels}." if names else ""
 
 
 def about_partial(scores: pd.DataFrame, partial: Sequence[str]) -> str:
@@ -132,7 +138,10 @@ def draw_profiles(
     single = [name for name, values in profiles.items() if np.isnan(values[0, 1])]
     note(
         figure,
-        "Bands: 95% stratified bootstrap intervals." + about_single(single) + remark,
+        "Bands: 95% stratified bootstrap intervals."
+        + about_single(look, single)
+        + scales(look)
+        + remark,
     )
     return figure
 
@@ -171,15 +180,15 @@ def draw_improvement(table: pd.DataFrame, ours: str, remark: str = "") -> Figure
     ax.tick_params(axis="y", length=0)
     note(
         figure,
-        "Ties count as half. Bars: 95% stratified bootstrap intervals." + remark,
+        "Ties count as half. Bars: 95% stratified bootstrap intervals."
+        + scales(look)
+        + remark,
     )
     return figure
 
 
 @styled
-def draw_mean_and_median(
-    estimates: Estimates, name: str, most: int = 4, remark: str = ""
-) -> Figure:
+def draw_mean_and_median(estimates: Estimates, name: str, most: int = 4) -> Figure:
     """Which games decide an algorithm's mean, and which its median.
 
     most: how many of the best games are told apart in the mean.
@@ -207,7 +216,8 @@ def draw_mean_and_median(
         fontsize=7,
     )
     draw_without(right, games, most)
-    note(figure, f"{looks([name])[name].label}, means over its runs.{remark}")
+    look = looks([name])
+    note(figure, f"{look[name].label}, means over its runs.{scales(look)}")
     return figure
 
 

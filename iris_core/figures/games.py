@@ -22,12 +22,14 @@ from iris_core.figures.style import (
     looks,
     mark,
     note,
+    scales,
     styled,
 )
 from iris_core.scores import REFERENCE, games_of, human_normalised, run_scores
 from iris_core.statistics import Estimates, bootstrap
 
 COLUMNS = 5  # of small panels
+KEYS = 7  # of a legend, side by side
 
 
 def normalised_runs(scores: pd.DataFrame, name: str, game: str) -> np.ndarray:
@@ -42,7 +44,6 @@ def draw_games(
     estimates: Estimates,
     ours: str,
     others: Sequence[str],
-    remark: str = "",
 ) -> Figure:
     """One algorithm on every game, best first: its mean with a 95% interval, its runs,
     and where the means of others stand.
@@ -51,9 +52,7 @@ def draw_games(
     """
     look = looks([ours, *others])
     mine = estimates.games.loc[ours].sort_values("value", ascending=False)
-    wide = is_wide(look)
-    keys = len(look) if wide else 1
-    figure = Figure(figsize=(WIDTH, 6.75 + 0.15 * keys))
+    figure = Figure(figsize=(WIDTH, 6.9))
     ax = figure.subplots()
     colour = look[ours].colour
     for y, (game, (value, low, high)) in enumerate(mine.iterrows()):
@@ -77,12 +76,12 @@ def draw_games(
     ax.set_xlabel("mean human-normalised score (even steps up to 1, then logarithmic)")
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
-    handles = [handle(look[ours]), *(handle(look[name]) for name in others)]
-    figure.legend(handles=handles, loc="outside upper left", ncols=1 if wide else 6)
+    handles = [handle(look[name]) for name in (ours, *others)]
+    figure.legend(handles=handles, loc="outside upper left", ncols=KEYS)
     note(
         figure,
         f"Bar, line and dots: {look[ours].label}'s mean, 95% bootstrap interval, runs."
-        f" Markers: means of the others.{remark}",
+        f" Markers: means of the others.{scales(look)}",
     )
     return figure
 
@@ -93,7 +92,6 @@ def draw_game_panels(
     algorithms: Sequence[str],
     replicates: int = 2000,
     estimates: Estimates | None = None,
-    remark: str = "",
 ) -> Figure:
     """A panel a game: each algorithm's mean as a bar with its 95% bootstrap interval,
     and the scores of its runs as points. Algorithms may lack games.
@@ -106,8 +104,7 @@ def draw_game_panels(
     columns = min(COLUMNS, len(games))
     lines = -(-len(games) // columns)
     blank = lines * columns - len(games)
-    wide = is_wide(look)
-    keys = 0 if blank > 1 else len(look) if wide else 1
+    keys = 0 if blank > 1 else -(-len(look) // KEYS)  # lines of the legend
     height = 0.3 + 1.22 * lines + 0.17 * keys
     figure = Figure(figsize=(WIDTH, height))
     panels = figure.subplots(lines, columns, squeeze=False)
@@ -117,21 +114,16 @@ def draw_game_panels(
         ax.set_axis_off()
     handles = [handle(look[name]) for name in algorithms]
     if keys:
-        figure.legend(handles=handles, loc="outside upper left", ncols=1 if wide else 6)
+        figure.legend(handles=handles, loc="outside upper left", ncols=KEYS)
     else:  # in the empty panels
         key = panels.flat[len(games)].legend(handles=handles, loc="upper left")
         key.set_in_layout(False)
     note(
         figure,
         "Bars: mean score. Lines: its 95% bootstrap interval. Points: runs. Dashes: a"
-        f" human.{remark}",
+        f" human.{scales(look)}",
     )
     return figure
-
-
-def is_wide(look: Mapping[str, Look]) -> bool:
-    """Whether labels are too long to stand side by side, as those of own runs are."""
-    return max(len(each.label) for each in look.values()) > 24
 
 
 def draw_game(
@@ -192,9 +184,7 @@ def short(value: float) -> str:
 
 
 @styled
-def draw_differences(
-    tables: Mapping[str, pd.DataFrame], ours: str, remark: str = ""
-) -> Figure:
+def draw_differences(tables: Mapping[str, pd.DataFrame], ours: str) -> Figure:
     """Ours minus theirs on every game, with 95% intervals, in the order of the first.
 
     tables: the other algorithm -> its `differences` from ours.
@@ -225,7 +215,7 @@ def draw_differences(
     note(
         figure,
         "Lines: 95% bootstrap intervals. Triangle up: better; down: worse; grey: the"
-        f" interval holds 0.{remark}",
+        f" interval holds 0.{scales(look)}",
     )
     return figure
 

@@ -35,8 +35,7 @@ def draw_own_runs(
     together = add_own_runs(scores, own)
     together = together[together["game"].isin(played)]
     names = [*algorithms, *own_names(together)]
-    remark = "\nPublished runs played 100,000 steps; own runs, what their label says."
-    return draw_game_panels(together, names, replicates, remark=remark)
+    return draw_game_panels(together, names, replicates)
 
 
 @styled
@@ -58,7 +57,7 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
         seeds = rows["seed"].nunique()
         minutes = span(rows.groupby("seed")["minutes"].max(), "{:.0f}")
         ax.set_title(
-            f"{game}, own runs\npreset {preset}, {seeds} seed{'s' * (seeds > 1)},"
+            f"{game}, own runs\n{preset}, {seeds} seed{'s' * (seeds > 1)},"
             f" {minutes} min",
             loc="left",
             fontsize=7,

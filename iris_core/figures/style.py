@@ -7,7 +7,7 @@ without them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from textwrap import wrap
@@ -89,20 +89,35 @@ SPARE = ((PINK, "p"), (ORANGE, "H"), (SKY, "8"))  # hollow, for others
 
 
 def looks(names: list[str] | tuple[str, ...]) -> dict[str, Look]:
-    """The look of each algorithm; those without a fixed one get a spare."""
+    """The look of each algorithm; those without a fixed one get a spare.
+
+    Own runs are "own 1", "own 2" ...; below a figure stands what these are: `scales`.
+    """
     found: dict[str, Look] = {}
     own = [name for name in names if name.startswith(f"{OWN}, ")]
     others = [name for name in names if name not in LOOKS and name not in own]
     for name in names:
         if name in own:
-            marker = OWN_MARKERS[own.index(name) % len(OWN_MARKERS)]
-            found[name] = Look(name, "black", marker)
+            number = own.index(name)
+            marker = OWN_MARKERS[number % len(OWN_MARKERS)]
+            found[name] = Look(f"{OWN} {number + 1}", "black", marker)
         elif name in others:
             colour, marker = SPARE[others.index(name) % len(SPARE)]
             found[name] = Look(name, colour, marker, hollow=True)
         else:
             found[name] = LOOKS[name]
     return found
+
+
+def scales(look: Mapping[str, Look]) -> str:
+    """For a note: what own runs cost, never to be taken for the paper's."""
+    lines = [
+        f"\n{each.label}{name.removeprefix(OWN)}."
+        for name, each in look.items()
+        if each.label != name and name.startswith(OWN)
+    ]
+    published = "\nPublished runs played 100,000 steps."
+    return "".join([*lines, published]) if lines else ""
 
 
 P = ParamSpec("P")
@@ -133,7 +148,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def handle(look: Look, count: str = "") -> Line2D:
+def handle(look: Look) -> Line2D:
     """An entry of a legend."""
     return Line2D(
         [],
@@ -142,7 +157,7 @@ def handle(look: Look, count: str = "") -> Line2D:
         marker=look.marker,
         markerfacecolor=look.face,
         linestyle="none",
-        label=look.label + count,
+        label=look.label,
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from iris_core.figures.style import BLUE, FAINT, INK, WIDTH, looks, note, styled
+from iris_core.figures.style import BLUE, FAINT, INK, WIDTH, looks, note, scales, styled
 from iris_core.scores import REFERENCE, run_scores, score_matrix
 from iris_core.statistics import Estimates, superhuman
 
@@ -34,11 +34,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """header: column names. games and aggregates: rows, a name and its cells."""
+    """header: column names. games and aggregates: rows, a name and its cells. scales:
+    what own runs cost, a line each, where there are some."""
 
     header: list[str]
     games: list[tuple[str, list[Cell]]]
     aggregates: list[tuple[str, list[Cell]]]
+    scales: str = ""
 
 
 def score_table(
@@ -65,7 +67,7 @@ def score_table(
         cells = ranked([values[name] for name in algorithms], 3, less)
         aggregates.append((title, [*ends, *cells]))
     header = ["Game", "Random", "Human", *(look[name].label for name in algorithms)]
-    return ScoreTable(header, rows, aggregates)
+    return ScoreTable(header, rows, aggregates, scales(look).lstrip())
 
 
 def ranked(
@@ -86,7 +88,8 @@ def to_markdown(table: ScoreTable) -> str:
     for name, cells in (*table.games, *table.aggregates):
         texts = [form[cell.rank].format(cell.text) for cell in cells]
         lines.append("| " + " | ".join([name, *texts]) + " |")
-    return "\n".join([*lines, "", "Best in bold, second best in italics.", ""])
+    notes = ["Best in bold, second best in italics.", *table.scales.splitlines()]
+    return "\n".join([*lines, "", "  \n".join(notes), ""])
 
 
 def to_latex(table: ScoreTable) -> str:
@@ -102,6 +105,9 @@ def to_latex(table: ScoreTable) -> str:
             for name, cells in rows
         ]
 
+    def below(text: str) -> str:
+        return rf"\multicolumn{{{len(header)}}}{{l}}{{\footnotesize {text}}} \\"
+
     header = [latex_text(name) for name in table.header]
     return "\n".join(
         [
@@ -114,6 +120,7 @@ def to_latex(table: ScoreTable) -> str:
             r"\midrule",
             *lines(table.aggregates),
             r"\bottomrule",
+            *(below(latex_text(text)) for text in table.scales.splitlines()),
             r"\end{tabular}",
             "",
         ]
@@ -147,7 +154,8 @@ def to_html(table: ScoreTable) -> str:
             numbers = "".join(f'<td align="right">{text}</td>' for text in shown)
             lines.append(f"<tr><th align='left'>{escape(name)}</th>{numbers}</tr>")
         lines.append("</tbody>")
-    lines += ["</table>", "<p>Best in bold, second best underlined.</p>", ""]
+    notes = ["Best in bold, second best underlined.", *table.scales.splitlines()]
+    lines += ["</table>", f"<p>{'<br>'.join(map(escape, notes))}</p>", ""]
     return "\n".join(lines)
 
 
@@ -199,5 +207,9 @@ def draw_table(table: ScoreTable, remark: str = "") -> Figure:
             )
     for y in (0.5, gap):
         ax.axhline(y, color=INK, linewidth=0.7)
-    note(figure, f"Best: bold on the darker tint; second best: the lighter.{remark}")
+    note(
+        figure,
+        "Best: bold on the darker tint; second best: the lighter.\n"
+        f"{table.scales}{remark}",
+    )
     return figure

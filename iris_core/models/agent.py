@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,24 @@ from iris_core.replay import write_whole
 
 FORMAT = "iris_core agent 1"
 PARTS = ("tokenizer", "world_model", "actor_critic")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What an agent's training was, and cost; its file carries it.
+
+    preset: of `config.preset_of`. steps: of the environment. minutes: of training,
+    tests left out; cpu_minutes: of all cores. commit: of this library, "" if not known.
+    """
+
+    preset: str
+    seed: int
+    steps: int
+    minutes: float
+    cpu_minutes: float
+    device: str
+    commit: str
+
 
 Sampler = Callable[[Tensor], Tensor]  # logits (..., n) -> int64 (...)
 
@@ -47,6 +66,7 @@ class Agent(nn.Module):
         super().__init__()
         self.config = config
         self.actions = actions  # their names, in the environment's order
+        self.card: Card | None = None  # set by training
         self.tokenizer = Tokenizer(config.tokenizer)
         parallel = config.world_model.prediction == "parallel"
         self.world_model = (ParallelWorldModel if parallel else WorldModel)(
@@ -120,7 +140,7 @@ class Agent(nn.Module):
     # Files
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights, configuration and action names to one safetensors file.
+        """Write weights, configuration, action names and card to a safetensors file.
 
         The file appears whole or not at all; frozen LPIPS weights are not in it.
         """
@@ -129,6 +149,8 @@ class Agent(nn.Module):
             "config": json.dumps(config_to_dict(self.config)),
             "actions": json.dumps(self.actions),
         }
+        if self.card is not None:
+            metadata["card"] = json.dumps(asdict(self.card))
         tensors = {
             k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()
         }
@@ -152,6 +174,8 @@ class Agent(nn.Module):
             json.loads(metadata["actions"]),
         )
         agent.load_state_dict(tensors)
+        if "card" in metadata:
+            agent.card = Card(**json.loads(metadata["card"]))
         return agent.to(device).eval()
 
 

@@ -39,7 +39,7 @@ def save(trainer: Trainer, run: Run) -> None:
         "random": random_state(trainer),
     }
     write_whole(run.checkpoints / FILE, lambda file: torch.save(state, file))
-    trainer.agent.save(run.agent)
+    trainer.save_agent(run.agent)
 
 
 def load(trainer: Trainer, run: Run) -> None:

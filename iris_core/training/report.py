@@ -27,6 +27,7 @@ from iris_core.models.agent import Agent
 from iris_core.replay import Episode, Replay
 from iris_core.scores import REFERENCE, human_normalised
 from iris_core.training import pictures
+from iris_core.training.collect import to_pixels
 from iris_core.training.held_out import held_out
 from iris_core.training.loggers import Logger
 from iris_core.training.runs import write_atomic
@@ -48,12 +49,6 @@ class Result:
     interrupted: bool = False
     returns: np.ndarray | None = None
     table: Sequence[tuple[str, float | None, float | None]] = ()
-
-
-def to_pixels(frames: torch.Tensor) -> np.ndarray:
-    """float (N, 3, 64, 64) in [0, 1] -> uint8 (N, 64, 64, 3)."""
-    pixels = (frames.float() * 255).round().clamp(0, 255).byte()
-    return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
 
 class Reporter:
@@ -118,7 +113,7 @@ class Reporter:
         if mean < progress.best_return:
             return
         progress.best_return = mean
-        self.trainer.agent.save(self.best_agent)
+        self.trainer.save_agent(self.best_agent)
         best = played.kept[int(played.returns[: len(played.kept)].argmax())]
         best.save(self.run.episodes("test") / "best.npz")
 
@@ -209,7 +204,7 @@ class Reporter:
         if config.keep_best and self.best_agent.is_file():
             best = Agent.load(self.best_agent, trainer.device)
             trainer.agent.load_state_dict(best.state_dict())
-        trainer.agent.save(self.run.agent)
+        trainer.save_agent(self.run.agent)
         played = evaluate(
             trainer.agent,
             self.config.env,
@@ -274,14 +269,18 @@ class Reporter:
         table: Sequence[tuple[str, float | None, float | None]],
     ) -> None:
         progress, game = self.trainer.progress, self.config.env.game
+        card = self.trainer.agent.card
+        assert card is not None  # `finish` has just saved the agent
         mean = float(played.returns.mean())
         results = {
             "game": game,
             "seed": self.config.seed,
+            "preset": card.preset,
             "env_steps": progress.env_steps,
             "training_minutes": progress.seconds / 60,
             "training_cpu_minutes": progress.cpu_seconds / 60,
-            "device": str(self.trainer.device),
+            "device": card.device,
+            "commit": card.commit,
             "episodes": len(played.returns),
             "returns": played.returns.tolist(),
             "human_normalised": human_normalised(game, mean),

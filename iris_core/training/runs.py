@@ -102,6 +102,17 @@ class Run:
             self.path.parent.parent.rmdir()
 
     @property
+    def commit(self) -> str:
+        """This library's commit when the run was made, marked -dirty if it had been
+        changed; "" if not known."""
+        try:
+            versions = json.loads((self.path / "versions.json").read_text())
+        except (OSError, ValueError):
+            return ""
+        dirty = "-dirty" if versions.get("uncommitted_changes") else ""
+        return f"{versions['commit'][:12]}{dirty}" if versions.get("commit") else ""
+
+    @property
     def checkpoints(self) -> Path:
         """Agent, optimizers, random states and epoch."""
         return self.path / "checkpoints"

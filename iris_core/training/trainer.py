@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,13 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from iris_core.config.schema import Config
+from iris_core.config import Config, preset_of
 from iris_core.device import autocast_for, resolve_device
 from iris_core.dream import imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
 from iris_core.models.actor_critic import Rollout, follow, slow_copy
-from iris_core.models.agent import Agent, categorical
+from iris_core.models.agent import Agent, Card, categorical
 from iris_core.models.losses import Losses
 from iris_core.replay import Batch, EpisodeStats, Replay
 from iris_core.training import checkpoint
@@ -314,6 +315,19 @@ class Trainer:
         last = done == self.config.training.epochs
         if done % self.config.training.checkpoint_every == 0 or last:
             checkpoint.save(self, self.run_folder)
+
+    def save_agent(self, path: Path) -> None:
+        """Write the agent, with a card of what its training has cost so far."""
+        self.agent.card = Card(
+            preset=preset_of(self.config),
+            seed=self.config.seed,
+            steps=self.progress.env_steps,
+            minutes=round(self.progress.seconds / 60, 2),
+            cpu_minutes=round(self.progress.cpu_seconds / 60, 2),
+            device=str(self.device),
+            commit=self.run_folder.commit,
+        )
+        self.agent.save(path)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
