@@ -25,9 +25,6 @@ def steps_played(
     return num_envs * (warm_calls + epochs * calls)
 
 
-def why_the_memory_may_go() -> str:
-    """7.3. `Collector.begin` makes it anew from the replay at every stretch's start.
-
-    In the middle of a stretch it would matter, so a checkpoint holds it.
-    """
-    return "b"
+# 7.3. `Collector.begin` makes it anew from the replay at every stretch's start. In the
+# middle of a stretch it would matter, so a checkpoint holds it.
+why_the_memory_may_go = "b"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iris_core.config.schema import UpdatesConfig
-from lessons.exercise import Wrong, exercise
+from lessons.exercise import Wrong, choose, exercise
 
 
 @exercise
@@ -63,7 +63,7 @@ def steps_played(answer: Callable[[int, int, int, int], int]) -> None:
 @exercise
 def why_the_memory_may_go(answer: str) -> None:
     """Exercise 7.3: why the LSTM's memory may be lost between two epochs."""
-    wrong = {
+    replies = {
         "a": "small or not, it goes into every action's logits: in the middle of a "
         "collecting stretch, losing it changes what is played",
         "c": "weights are what learning changes; the memory is made of the frames "
@@ -71,10 +71,4 @@ def why_the_memory_may_go(answer: str) -> None:
         "d": "a game of Catch has 28 steps, and an epoch plays 30 in each of two "
         "games: after an epoch both are under way ('games under way' mattered)",
     }
-    if not isinstance(answer, str):
-        raise Wrong(f"answer with one letter in quotes, like 'a'; got {answer!r}")
-    letter = answer.strip().lower()
-    if letter in wrong:
-        raise Wrong(f"not {letter!r}: {wrong[letter]}")
-    if letter != "b":
-        raise Wrong(f"there are 'a', 'b', 'c' and 'd'; got {answer!r}")
+    choose(answer, "b", replies)
