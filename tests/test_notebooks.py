@@ -20,6 +20,7 @@ MOST_LINES = 25
 MOST_BYTES = 3_000_000
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ABSOLUTE = re.compile(r"(?<![\w.:/-])/(?:home|root|work|tmp|usr|Users|content)/\w")
+UNFINISHED = re.compile(r"@[A-Z]+@|\b(?:TODO|FIXME|TBD|XXX)\b")
 CHANGING = re.compile(r"0x[0-9a-f]{6,}|\b\d\d:\d\d:\d\d\b|\b20\d\d-\d\d-\d\dT")
 
 LESSONS = [pytest.param(each, id=each.file) for each in series.SERIES]
@@ -94,6 +95,10 @@ class TestNotebook:
         assert not CHANGING.search(texts(lesson)), CHANGING.search(texts(lesson))
         for cell in code(lesson):
             assert not ABSOLUTE.search(cell.source), cell.source
+
+    def test_has_no_gaps_left_to_fill(self, lesson: series.Lesson) -> None:
+        sources = [cell.source for cell in read(lesson).cells]
+        assert not UNFINISHED.search("\n".join(sources))
 
     def test_links_lead_somewhere(self, lesson: series.Lesson) -> None:
         for link in LINK.findall(prose(lesson) + texts(lesson)):
