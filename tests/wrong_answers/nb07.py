@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import torch
 from solutions import nb07 as solution
 
 
@@ -56,6 +58,16 @@ def one_call_more(warm, epochs, steps, games):
     return games * (-(-warm // games) + epochs * (steps // games + 1))
 
 
+def chances(logits, temperature):
+    return (torch.tensor(logits) / temperature).softmax(0).tolist()
+
+
+def overflows(logits, temperature):
+    with np.errstate(over="ignore", invalid="ignore"):
+        powers = np.exp(np.array(logits) / temperature)
+        return (powers[1] - powers[2]) / powers.sum()
+
+
 WRONG: list[tuple[str, Any, str]] = [
     ("updates_in", late, "epoch 6 gives 0, expected 200"),
     ("updates_in", first_of_the_run, "epoch 26 gives 100, expected 1000"),
@@ -73,4 +85,12 @@ WRONG: list[tuple[str, Any, str]] = [
     ("why_the_memory_may_go", "d", "28 steps"),
     ("why_the_memory_may_go", "e", "choose one of"),
     ("why_the_memory_may_go", 2, "got 2"),
+    ("climb", lambda x, t: solution.climb(x, 1.0), "changes nothing"),
+    ("climb", lambda x, t: solution.climb(x, 1 / t), "do not multiply"),
+    ("climb", lambda x, t: chances(x, t)[1], "P(UP) alone"),
+    ("climb", lambda x, t: chances(x, t)[1] - chances(x, t)[0], "DOWN does"),
+    ("climb", overflows, "largest logit"),
+    ("why_so_cold", "a", "fresh policy"),
+    ("why_so_cold", "c", "of the actions"),
+    ("why_so_cold", "D", "actions are sampled"),
 ]
