@@ -58,13 +58,17 @@ def control(
     name: str, what: Range | Sequence[str], begin: float | str
 ) -> widgets.ValueWidget:
     """The slider or menu of one argument."""
-    label = name.replace("_", " ")
+    look: dict[str, Any] = {
+        "value": begin,
+        "description": name.replace("_", " "),
+        "style": {"description_width": "initial"},  # or long names are cut off
+    }
     if isinstance(what[0], str):
-        return widgets.Dropdown(options=list(what), value=begin, description=label)
+        return widgets.Dropdown(options=list(what), **look)
     low, high, step = what
     whole = all(isinstance(x, int) for x in what)
     kind = widgets.IntSlider if whole else widgets.FloatSlider
-    return kind(value=begin, min=low, max=high, step=step, description=label)
+    return kind(min=low, max=high, step=step, **look)
 
 
 def values(inputs: Mapping[str, widgets.ValueWidget]) -> dict[str, Any]:
