@@ -127,7 +127,9 @@ class TestNotebook:
             assert part in text
         exercises = len(re.findall(r"^### Exercise", text, re.MULTILINE))
         assert 2 <= exercises <= 5
-        assert text.count("<summary>") >= exercises
+        told = re.findall(r"^\*(?:easy|medium|hard) · \d+ minutes", text, re.MULTILINE)
+        assert len(told) == exercises
+        assert text.count("<summary>Hint</summary>") >= exercises
         assert any("image/png" in out.get("data", {}) for out in outputs(lesson))
 
     def test_its_checks_are_its_own_and_unsolved(self, lesson: series.Lesson) -> None:
