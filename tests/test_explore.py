@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import pytest
-from lessons.explore import explore
+from lessons.explore import control, explore
 from matplotlib.figure import Figure
 
 calls: list[tuple[str, int, float]] = []
@@ -36,6 +36,7 @@ def test_controls_begin_at_the_defaults_or_first() -> None:
     assert (game.value, step.value, lam.value) == ("Pong", 3, 0.5)
     assert (step.min, step.max, step.step) == (0, 9, 1)
     assert isinstance(step, widgets.IntSlider) and isinstance(lam, widgets.FloatSlider)
+    assert lam.readout_format == ".2f"
     assert bytes(picture.value).startswith(b"\x89PNG") and trouble.value == ""
 
 
@@ -56,6 +57,13 @@ def test_an_error_is_shown_and_goes_when_it_is_over() -> None:
     assert picture.value == before
     step.value = 2
     assert trouble.value == ""
+
+
+@pytest.mark.parametrize(
+    ("step", "shown"), [(0.1, ".1f"), (0.005, ".3f"), (2.5, ".1f")]
+)
+def test_a_value_is_shown_to_its_step(step: float, shown: str) -> None:
+    assert control("gamma", (0.0, 1.0, step), 0.0).readout_format == shown
 
 
 def test_no_figure_stays_open() -> None:

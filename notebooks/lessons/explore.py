@@ -66,9 +66,11 @@ def control(
     if isinstance(what[0], str):
         return widgets.Dropdown(options=list(what), **look)
     low, high, step = what
-    whole = all(isinstance(x, int) for x in what)
-    kind = widgets.IntSlider if whole else widgets.FloatSlider
-    return kind(min=low, max=high, step=step, **look)
+    look |= {"min": low, "max": high, "step": step}
+    if all(isinstance(x, int) for x in what):
+        return widgets.IntSlider(**look)
+    places = len(f"{step:g}".partition(".")[2])  # 0.995 must not be shown as 1.00
+    return widgets.FloatSlider(readout_format=f".{places}f", **look)
 
 
 def values(inputs: Mapping[str, widgets.ValueWidget]) -> dict[str, Any]:
