@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("jupyter_server_mathjax")
 
 from lessons.book import as_html, redirect
-from lessons.series import SERIES, repository
+from lessons.series import FOLDER, SERIES, repository
 
 
 def page() -> str:
@@ -44,3 +44,17 @@ def test_a_page_leaves_the_installation_out() -> None:
 def test_other_links_stay() -> None:
     text = "[paper](https://openreview.net) [here](#map)"
     assert redirect(text) == text
+
+
+def test_links_of_the_series_lead_to_pages_and_the_web() -> None:
+    pages = [lesson.file.replace(".ipynb", ".html") for lesson in SERIES]
+    for lesson in SERIES:
+        notebook = nbformat.read(FOLDER / lesson.file, as_version=4)
+        prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+        for link in re.findall(r"\]\(([^)\s]+)\)", redirect("\n".join(prose))):
+            assert re.match(r"https?:|#", link) or link.partition("#")[0] in pages, link
+
+
+def test_a_file_beside_the_notebooks_is_found_in_the_repository() -> None:
+    files = f"https://github.com/{repository()}/blob/main/notebooks"
+    assert redirect("[solutions](solutions/)") == f"[solutions]({files}/solutions)"

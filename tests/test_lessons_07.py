@@ -1,122 +1,13 @@
-"""Notebook 07: its checks, its dashboard, and that watching changes nothing."""
+"""Notebook 07: its dashboard, and that watching changes nothing."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from lessons import live
-from lessons.check import nb07 as check
-from solutions import nb07 as solution
 
 from iris_core.config import load_config
 from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
-
-
-def late(epoch, s):
-    return s.steps_per_epoch if epoch > s.start_after_epoch + 1 else 0
-
-
-def first_of_the_run(epoch, s):
-    if epoch <= s.start_after_epoch or 0 < s.stop_after_epoch < epoch:
-        return 0
-    return max(s.steps_per_epoch, s.first_epoch_steps * (epoch == 1))
-
-
-def never_frozen(epoch, s):
-    if epoch <= s.start_after_epoch:
-        return 0
-    return max(
-        s.steps_per_epoch, s.first_epoch_steps * (epoch == s.start_after_epoch + 1)
-    )
-
-
-def frozen_at_once(epoch, s):
-    return 0 if epoch > s.stop_after_epoch else solution.updates_in(epoch, s)
-
-
-def no_maximum(epoch, s):
-    if epoch == s.start_after_epoch + 1 and s.first_epoch_steps:
-        return s.first_epoch_steps
-    return solution.updates_in(epoch, s)
-
-
-def rounded_down(warm, epochs, steps, games):
-    return games * (warm // games + epochs * (steps // games))
-
-
-def rounded_in_all(warm, epochs, steps, games):
-    return games * -(-(warm + epochs * steps) // games)
-
-
-def not_rounded(warm, epochs, steps, games):
-    return warm + epochs * steps
-
-
-def warm_every_epoch(warm, epochs, steps, games):
-    return epochs * solution.steps_played(warm, 1, steps, games)
-
-
-def one_call_more(warm, epochs, steps, games):
-    return games * (-(-warm // games) + epochs * (steps // games + 1))
-
-
-SOLUTIONS = [
-    (check.updates_in, solution.updates_in),
-    (check.steps_played, solution.steps_played),
-    (check.why_the_memory_may_go, solution.why_the_memory_may_go()),
-]
-
-
-@pytest.mark.parametrize(("verify", "answer"), SOLUTIONS)
-def test_solutions_pass(verify, answer):
-    assert verify(answer).state == "passed", verify(answer)
-
-
-@pytest.mark.parametrize("verify", [verify for verify, _ in SOLUTIONS])
-@pytest.mark.parametrize("stub", [..., None, lambda *arguments: ...])
-def test_stubs_are_not_attempted(verify, stub):
-    if callable(stub) and verify is check.why_the_memory_may_go:
-        return  # its answer is a letter
-    assert verify(stub).state == "not attempted"
-
-
-@pytest.mark.parametrize(
-    ("verify", "answer", "told"),
-    [
-        (check.updates_in, late, "epoch 6 gives 0, expected 200"),
-        (check.updates_in, first_of_the_run, "epoch 26 gives 100, expected 1000"),
-        (check.updates_in, never_frozen, "frozen after"),
-        (check.updates_in, frozen_at_once, "never stops|gives 0, expected 200"),
-        (check.updates_in, no_maximum, "only if it is more"),
-        (check.updates_in, lambda epoch, s: 1 / 0, "ZeroDivisionError"),
-        (check.steps_played, rounded_down, "166 are too few"),
-        (check.steps_played, rounded_in_all, "got 1002|round each"),
-        (check.steps_played, not_rounded, "got 1000, expected 1002"),
-        (check.steps_played, warm_every_epoch, "played once"),
-        (check.steps_played, one_call_more, "100_000|expected 100000"),
-        (check.why_the_memory_may_go, "a", "logits"),
-        (check.why_the_memory_may_go, "C", "weights are what learning changes"),
-        (check.why_the_memory_may_go, "d", "28 steps"),
-        (check.why_the_memory_may_go, "e", "there are"),
-        (check.why_the_memory_may_go, 2, "one letter"),
-    ],
-)
-def test_wrong_answers_are_told_why(verify, answer, told):
-    import re
-
-    verdict = verify(answer)
-    assert verdict.state == "wrong"
-    assert re.search(told, verdict.message), verdict.message
-
-
-# The dashboard
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def frames(value: int) -> np.ndarray:

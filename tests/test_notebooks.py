@@ -20,6 +20,7 @@ MOST_LINES = 25
 MOST_BYTES = 3_000_000
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ABSOLUTE = re.compile(r"(?<![\w.:/-])/(?:home|root|work|tmp|usr|Users|content)/\w")
+UNFINISHED = re.compile(r"@[A-Z]+@|\b(?:TODO|FIXME|TBD|XXX)\b")
 CHANGING = re.compile(r"0x[0-9a-f]{6,}|\b\d\d:\d\d:\d\d\b|\b20\d\d-\d\d-\d\dT")
 
 LESSONS = [pytest.param(each, id=each.file) for each in series.SERIES]
@@ -95,6 +96,10 @@ class TestNotebook:
         for cell in code(lesson):
             assert not ABSOLUTE.search(cell.source), cell.source
 
+    def test_has_no_gaps_left_to_fill(self, lesson: series.Lesson) -> None:
+        sources = [cell.source for cell in read(lesson).cells]
+        assert not UNFINISHED.search("\n".join(sources))
+
     def test_links_lead_somewhere(self, lesson: series.Lesson) -> None:
         for link in LINK.findall(prose(lesson) + texts(lesson)):
             file, _, anchor = link.partition("#")
@@ -122,7 +127,9 @@ class TestNotebook:
             assert part in text
         exercises = len(re.findall(r"^### Exercise", text, re.MULTILINE))
         assert 2 <= exercises <= 5
-        assert text.count("<summary>") >= exercises
+        told = re.findall(r"^\*(?:easy|medium|hard) · \d+ minutes", text, re.MULTILINE)
+        assert len(told) == exercises
+        assert text.count("<summary>Hint</summary>") >= exercises
         assert any("image/png" in out.get("data", {}) for out in outputs(lesson))
 
     def test_its_checks_are_its_own_and_unsolved(self, lesson: series.Lesson) -> None:

@@ -3,7 +3,7 @@
     python -m lessons.book FOLDER
 
 nbconvert writes the pages. MathJax comes along, links between notebooks lead to their
-pages, and links to the sources lead to the project's repository.
+pages, and links to files lead to the project's repository.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from posixpath import normpath
 
 import jupyter_server_mathjax
 import nbformat
@@ -78,13 +79,18 @@ def as_html(notebook: NotebookNode, title: str) -> str:
 
 
 def redirect(markdown: str) -> str:
-    """Links to notebooks lead to pages; links to sources to the repository."""
-    markdown = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", markdown)
-    return re.sub(
-        r"\]\(\.\./([^)]+)\)",
-        rf"](https://github.com/{repository()}/blob/main/\1)",
-        markdown,
-    )
+    """Links to notebooks lead to pages; links to files to the repository."""
+    return re.sub(r"\]\(([^)\s]+)\)", lambda link: f"]({target(link[1])})", markdown)
+
+
+def target(link: str) -> str:
+    """Where a link of a notebook leads to from a page."""
+    if re.match(r"\w+:|#", link):
+        return link
+    if ".ipynb" in link:
+        return link.replace(".ipynb", ".html")
+    path = normpath(f"notebooks/{link}")
+    return f"https://github.com/{repository()}/blob/main/{path}"
 
 
 if __name__ == "__main__":

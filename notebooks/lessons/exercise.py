@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -84,6 +84,16 @@ def expect(got: Any, wanted: Any, case: str, atol: float = 1e-5) -> None:
         at = tuple(int(i) for i in np.argwhere(~close)[0])
         where = f" at {list(at)}" if at else ""
         raise Wrong(f"{case}: got {mine[at]:.4g}{where}, expected {theirs[at]:.4g}")
+
+
+def choose(answer: Any, right: str, replies: Mapping[str, str]) -> None:
+    """Wrong unless the letter is `right`. replies: what to say to each other letter."""
+    letter = str(answer).strip(" \"'()").lower()
+    if letter in replies:
+        raise Wrong(f"not {letter}: {replies[letter]}")
+    if letter != right:
+        letters = ", ".join(f'"{each}"' for each in sorted([right, *replies]))
+        raise Wrong(f"got {answer!r}; choose one of {letters}")
 
 
 def as_array(value: Any) -> np.ndarray:

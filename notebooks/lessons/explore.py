@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from inspect import Parameter, signature
 from typing import Any
 
 import ipywidgets as widgets
@@ -19,12 +20,17 @@ def explore(
 ) -> widgets.VBox:
     """A picture with a slider for each (low, high, step) and a menu for each list.
 
-    `draw` gets the controls' values by name and returns a figure. An error in it is
-    shown below the picture. Whole-numbered ranges give whole numbers.
+    `draw` gets the controls' values by name and returns a figure. Where it has a
+    default, its control begins there, else at the lowest value or the first entry. An
+    error in it is shown below the picture. Whole-numbered ranges give whole numbers.
     """
     picture = widgets.Image(format="png")
     trouble = widgets.HTML()
-    inputs = {name: control(name, what) for name, what in controls.items()}
+    begin = defaults(draw)
+    inputs = {
+        name: control(name, what, begin.get(name, what[0]))
+        for name, what in controls.items()
+    }
 
     def redraw(_: object = None) -> None:
         try:
@@ -40,15 +46,31 @@ def explore(
     return widgets.VBox([*inputs.values(), picture, trouble])
 
 
-def control(name: str, what: Range | Sequence[str]) -> widgets.ValueWidget:
+def defaults(draw: Callable[..., Figure]) -> dict[str, Any]:
+    """The arguments of `draw` that have a default."""
+    given = {name: each.default for name, each in signature(draw).parameters.items()}
+    return {
+        name: value for name, value in given.items() if value is not Parameter.empty
+    }
+
+
+def control(
+    name: str, what: Range | Sequence[str], begin: float | str
+) -> widgets.ValueWidget:
     """The slider or menu of one argument."""
-    label = name.replace("_", " ")
+    look: dict[str, Any] = {
+        "value": begin,
+        "description": name.replace("_", " "),
+        "style": {"description_width": "initial"},  # or long names are cut off
+    }
     if isinstance(what[0], str):
-        return widgets.Dropdown(options=list(what), description=label)
+        return widgets.Dropdown(options=list(what), **look)
     low, high, step = what
-    whole = all(isinstance(x, int) for x in what)
-    kind = widgets.IntSlider if whole else widgets.FloatSlider
-    return kind(value=low, min=low, max=high, step=step, description=label)
+    look |= {"min": low, "max": high, "step": step}
+    if all(isinstance(x, int) for x in what):
+        return widgets.IntSlider(**look)
+    places = len(f"{step:g}".partition(".")[2])  # 0.995 must not be shown as 1.00
+    return widgets.FloatSlider(readout_format=f".{places}f", **look)
 
 
 def values(inputs: Mapping[str, widgets.ValueWidget]) -> dict[str, Any]:

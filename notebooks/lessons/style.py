@@ -34,6 +34,7 @@ STYLE: dict[Any, Any] = {
     "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, RED, PINK, SKY]),
     "axes.titlesize": 11,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
     "lines.linewidth": 1.8,

@@ -116,7 +116,6 @@ def draw_usage(ax: Axes, counts: np.ndarray, marks: Mapping[str, int]) -> None:
     ax.set(xlabel="codes, the most used first", ylabel="times used")
     ax.set_yticks([1, 100, 10_000], ["1", "100", "10,000"])
     ax.minorticks_off()
-    ax.set_axisbelow(True)
 
 
 def draw_patches(patches: np.ndarray, titles: Sequence[str], columns: int) -> Figure:
@@ -216,7 +215,6 @@ def draw_codebooks(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figur
         1, len(panels), figsize=(3.7 * len(panels), 3.5), sharex=True, sharey=True
     )
     for ax, (name, (points, codes)) in zip(axes, panels.items(), strict=True):
-        ax.set_axisbelow(True)
         nearest = ((points[:, None] - codes) ** 2).sum(-1).argmin(1)
         used = np.isin(np.arange(len(codes)), nearest)
         ax.scatter(*points.T, s=5, color="#bbbbbb", label="patches")

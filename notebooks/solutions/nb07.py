@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
+
 from iris_core.config.schema import UpdatesConfig
 
 
@@ -25,9 +29,17 @@ def steps_played(
     return num_envs * (warm_calls + epochs * calls)
 
 
-def why_the_memory_may_go() -> str:
-    """7.3. `Collector.begin` makes it anew from the replay at every stretch's start.
+# 7.3. `Collector.begin` makes it anew from the replay at every stretch's start. In the
+# middle of a stretch it would matter, so a checkpoint holds it.
+why_the_memory_may_go = "b"
 
-    In the middle of a stretch it would matter, so a checkpoint holds it.
-    """
-    return "b"
+
+def climb(logits: Sequence[float], temperature: float) -> float:
+    """7.4. NOOP, UP, DOWN: a step down undoes a step up."""
+    _, up, down = (torch.tensor(logits) / temperature).softmax(0).tolist()
+    return up - down
+
+
+# 7.4. At 1 a fresh policy's ups and downs cancel, so no reward is ever seen; a low
+# temperature makes a habit of its small lean. (It has to lean the right way.)
+why_so_cold = "b"

@@ -23,6 +23,5 @@ def replay_bytes(frames: int, kept_as: str) -> int:
     return frames * each[kept_as]
 
 
-def cache_is_stale_after() -> str:
-    """10.3. A token depends on the encoder and the codebook, and on nothing else."""
-    return "bd"
+# 10.3. A token depends on the encoder and the codebook, and on nothing else.
+cache_is_stale_after = "bd"

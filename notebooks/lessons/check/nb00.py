@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lessons.exercise import NotAttempted, Wrong, exercise
+from lessons.exercise import NotAttempted, Wrong, choose, exercise
 
 DREAM_ROW = ("lower", "upper", "lower")  # of the three pairs of strips
-REASONS = "abcd"
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -56,17 +55,14 @@ def held(answer: tuple[Sequence[int], str]) -> None:
             f"your counts are NOOP {noop}, UP {up}, DOWN {down}. Held UP must have the"
             " most: did you pass 0, 1 and 2 to hold(), in this order?"
         )
-    if reason not in REASONS:
-        raise Wrong(f"the reason is one of {', '.join(REASONS)}; you gave {reason!r}")
-    if reason != "c":
-        raise Wrong(WHY_NOT[reason])
+    choose(reason, "c", WHY_NOT)
 
 
 WHY_NOT = {
-    "a": "(a) Look at the three rows of pictures again: the chicken climbs under NOOP"
+    "a": "Look at the three rows of pictures again: the chicken climbs under NOOP"
     " and DOWN as well, and it crosses nowhere. The rewards come without a crossing",
-    "b": "(b) The dream does tell the actions apart: look at your three counts",
-    "d": "(d) The policy chose nothing here: you held the action. The rewards are the"
+    "b": "The dream does tell the actions apart: look at your three counts",
+    "d": "The policy chose nothing here: you held the action. The rewards are the"
     " world model's",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from lessons.exercise import Wrong, as_array, exercise, expect
+from lessons.exercise import Wrong, as_array, choose, exercise, expect
 
 Frames = np.ndarray
 
@@ -51,15 +51,12 @@ def observe_four(answer: Callable[[Frames], Frames]) -> None:
 
 @exercise
 def dark_ball(answer: str) -> None:
-    known = {
+    replies = {
         "a": "a spot stays dark only if NO screen is bright there; elsewhere on its"
         " path the ball was gone in three screens of four",
         "c": "that is what a bright ball does; the maximum keeps the brightest",
     }
-    if answer in known:
-        raise Wrong(f'"{answer}": {known[answer]}')
-    if answer != "b":
-        raise Wrong(f'got {answer!r}, expected one of "a", "b", "c"')
+    choose(answer, "b", replies)
 
 
 @exercise

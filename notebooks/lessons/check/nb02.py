@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from lessons.exercise import Wrong, as_array, exercise, expect
+from lessons.exercise import Wrong, as_array, choose, exercise, expect
 
 
 @exercise
@@ -134,7 +134,6 @@ def drift(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
 @exercise
 def why_drift(answer: str) -> None:
     """One of the four explanations."""
-    letter = str(answer).strip().lower()
     replies = {
         "a": "the codebook term is still there, and the codes do move: that is why"
         " the frame's error does not grow at once",
@@ -142,10 +141,7 @@ def why_drift(answer: str) -> None:
         " without the commitment term",
         "d": "look at the middle panel: the vectors get longer, not shorter",
     }
-    if letter in replies:
-        raise Wrong(f"not {letter}: {replies[letter]}")
-    if letter != "b":
-        raise Wrong(f"got {answer!r}; answer with one letter: 'a', 'b', 'c' or 'd'")
+    choose(answer, "b", replies)
 
 
 @exercise

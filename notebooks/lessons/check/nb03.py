@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from iris_core.models.transformer import causal_mask
-from lessons.exercise import Wrong, exercise, expect
+from lessons.exercise import Wrong, choose, exercise, expect
 
 
 @exercise
@@ -82,16 +82,6 @@ WHY_SCALE = {
 def why_scale(answer: Any) -> None:
     """ "b": the spread grows, the order stays."""
     choose(answer, "b", WHY_SCALE)
-
-
-def choose(answer: Any, right: str, others: dict[str, str]) -> None:
-    """One letter of several; each wrong one has its own reply."""
-    letter = str(answer).strip().strip("\"'()").lower()
-    if letter in others:
-        raise Wrong(f'"{letter}" is not it: {others[letter]}')
-    if letter != right:
-        options = ", ".join(f'"{each}"' for each in sorted([right, *others]))
-        raise Wrong(f"got {answer!r}; choose one of {options}")
 
 
 @exercise

@@ -13,7 +13,7 @@ from iris_core.dream import DreamEnv
 from iris_core.models.agent import Agent, greedy
 from iris_core.models.transformer import KVCache
 from iris_core.models.world_model import WorldModel
-from lessons.exercise import Wrong, exercise, expect
+from lessons.exercise import Wrong, choose, exercise, expect
 
 Step = Callable[[WorldModel, KVCache, Tensor, Any], tuple[Tensor, Tensor, Tensor]]
 
@@ -188,14 +188,10 @@ def frame_right(answer: Callable[[float, int, float], float]) -> None:
 @exercise
 def why_colder(answer: str) -> None:
     """answer is one of a, b, c, d."""
-    choice = str(answer).strip().lower()
-    reasons = {
+    replies = {
         "a": "the cache does not know of the temperature: it holds the same number of"
         " tokens in both dreams",
         "c": "rewards and ends are sampled at temperature 1 in both dreams",
         "d": "the decoder draws what it is told: the same tokens give the same picture",
     }
-    if choice in reasons:
-        raise Wrong(f"not {choice}: {reasons[choice]}")
-    if choice != "b":
-        raise Wrong(f"got {answer!r}; answer 'a', 'b', 'c' or 'd'")
+    choose(answer, "b", replies)

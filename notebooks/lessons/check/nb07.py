@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from iris_core.config.schema import UpdatesConfig
-from lessons.exercise import Wrong, exercise
+from lessons.exercise import Wrong, as_array, choose, exercise, expect
 
 
 @exercise
@@ -63,7 +65,7 @@ def steps_played(answer: Callable[[int, int, int, int], int]) -> None:
 @exercise
 def why_the_memory_may_go(answer: str) -> None:
     """Exercise 7.3: why the LSTM's memory may be lost between two epochs."""
-    wrong = {
+    replies = {
         "a": "small or not, it goes into every action's logits: in the middle of a "
         "collecting stretch, losing it changes what is played",
         "c": "weights are what learning changes; the memory is made of the frames "
@@ -71,10 +73,57 @@ def why_the_memory_may_go(answer: str) -> None:
         "d": "a game of Catch has 28 steps, and an epoch plays 30 in each of two "
         "games: after an epoch both are under way ('games under way' mattered)",
     }
-    if not isinstance(answer, str):
-        raise Wrong(f"answer with one letter in quotes, like 'a'; got {answer!r}")
-    letter = answer.strip().lower()
-    if letter in wrong:
-        raise Wrong(f"not {letter!r}: {wrong[letter]}")
-    if letter != "b":
-        raise Wrong(f"there are 'a', 'b', 'c' and 'd'; got {answer!r}")
+    choose(answer, "b", replies)
+
+
+@exercise
+def climb(answer: Callable[[Sequence[float], float], float]) -> None:
+    """Exercise 7.4: rows gained in a step, P(UP) - P(DOWN), at a temperature."""
+    cases = [
+        ([0.0, 0.02, 0.01], 0.01),
+        ([0.0, 0.02, 0.01], 1.0),
+        ([0.0, -1.0, 1.0], 0.5),
+        ([1000.0, 1000.0, 0.0], 1.0),
+    ]
+    for logits, temperature in cases:
+        case = f"logits {logits} (NOOP, UP, DOWN) at temperature {temperature:g}"
+        p = softmax(np.array(logits) / temperature)
+        wanted, got = p[1] - p[2], as_array(answer(logits, temperature))
+        plain = softmax(np.array(logits))
+        flat = softmax(np.array(logits) * temperature)
+        slips = {
+            "the temperature changes nothing there; divide the logits by it": (
+                plain[1] - plain[2]
+            ),
+            "a low temperature must sharpen; divide by it, do not multiply": (
+                flat[1] - flat[2]
+            ),
+            "that is P(UP) alone; a step down undoes a step up": p[1],
+            "that is P(UP) - P(NOOP); NOOP moves nothing, DOWN does": p[1] - p[0],
+        }
+        for slip, value in slips.items():
+            if np.isclose(got, value, rtol=1e-3).all() and not np.isclose(
+                value, wanted
+            ):
+                raise Wrong(f"{case}: got {value:.4g}, expected {wanted:.4g}; {slip}")
+        if np.isnan(got).any():
+            raise Wrong(f"{case}: got nan; subtract the largest logit before exp")
+        expect(got, wanted, case)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max())
+    return np.asarray(powers / powers.sum())
+
+
+@exercise
+def why_so_cold(answer: str) -> None:
+    """Exercise 7.4: why Freeway explores at a low temperature."""
+    replies = {
+        "a": "a fresh policy knows at no temperature what pays: it has seen nothing",
+        "c": "this is the temperature of the actions in the real game; the tokens of a"
+        " dream have one of their own",
+        "d": "the emulator is as deterministic at 1, and the games differ all the same:"
+        " actions are sampled",
+    }
+    choose(answer, "b", replies)

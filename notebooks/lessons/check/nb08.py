@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lessons.exercise import NotAttempted, Wrong, exercise
-
-REASONS = "abcd"
+from lessons.exercise import NotAttempted, Wrong, choose, exercise
 
 
 @exercise
@@ -94,15 +92,12 @@ def replay(answer: tuple[int, int, str]) -> None:
             f"from seed 1 you found frame {seed}. Compare replay(recorded.actions,"
             " seed=1) with the recorded frames: is frame 0 the same?"
         )
-    if reason not in REASONS:
-        raise Wrong(f"the reason is one of {', '.join(REASONS)}; you gave {reason!r}")
-    if reason != "b":
-        raise Wrong(WHY_NOT[reason])
+    choose(reason, "b", WHY_NOT)
 
 
 WHY_NOT = {
-    "a": "(a) Replay the same actions from the same seed twice: all frames are equal,"
+    "a": "Replay the same actions from the same seed twice: all frames are equal,"
     " so nothing is random",
-    "c": "(c) Frames are compared, not averaged: 29 of them are equal to the last bit",
-    "d": "(d) The file is compressed without loss: the full replay matched it exactly",
+    "c": "Frames are compared, not averaged: 29 of them are equal to the last bit",
+    "d": "The file is compressed without loss: the full replay matched it exactly",
 }

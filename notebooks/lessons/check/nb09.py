@@ -8,7 +8,7 @@ import numpy as np
 
 from iris_core.scores import load_scores, score_matrix
 from iris_core.statistics import improvement as chance
-from lessons.exercise import Wrong, exercise, expect
+from lessons.exercise import Wrong, choose, exercise, expect
 
 Matrix = np.ndarray  # normalised scores, (runs, games)
 
@@ -46,15 +46,12 @@ def optimality_gap(answer: Callable[[Matrix], float]) -> None:
 
 @exercise
 def why_wider(answer: str) -> None:
-    known = {
+    replies = {
         "a": "seeds are not shared between games: training Alien with seed 0 says"
         " nothing of Boxing with seed 0. Look at single columns: each one falls",
         "c": "more replicates make both intervals steadier, not alike; try 20,000",
     }
-    if answer in known:
-        raise Wrong(f'"{answer}": {known[answer]}')
-    if answer != "b":
-        raise Wrong(f'got {answer!r}, expected one of "a", "b", "c"')
+    choose(answer, "b", replies)
 
 
 def left_out(ours: Matrix, theirs: Matrix) -> int:

@@ -1,27 +1,12 @@
-"""Notebook 09: every check passes its solution and tells plausible slips."""
+"""Plausible wrong answers to the exercises of notebook 09: name, answer, and what the
+check must say."""
+
+from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import pytest
-from lessons.check import nb09 as check
 from solutions import nb09 as solution
-
-NAMES = ["optimality_gap", "why_wider", "games_to_lose", "improvement"]
-
-
-def stub(*_: Any) -> Any: ...
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_solution_passes(name: str) -> None:
-    assert getattr(check, name)(getattr(solution, name)).state == "passed"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_stub_was_not_attempted(name: str) -> None:
-    answer = ... if name == "why_wider" else stub
-    assert getattr(check, name)(answer).state == "not attempted"
 
 
 def never_zero(ours: np.ndarray, theirs: np.ndarray) -> int:
@@ -62,7 +47,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("optimality_gap", lambda s: 1 - np.minimum(s, 1).mean(0), "TypeError"),
     ("why_wider", "a", "seeds are not shared"),
     ("why_wider", "c", "more replicates"),
-    ("why_wider", "sorted", "expected one of"),
+    ("why_wider", "sorted", "choose one of"),
     ("games_to_lose", never_zero, "k = 0 is the first try"),
     ("games_to_lose", only_ours, "out of both"),
     ("games_to_lose", worst_first, "expected 2"),
@@ -73,9 +58,3 @@ WRONG: list[tuple[str, Any, str]] = [
     ("improvement", pooled, "games were mixed"),
     ("improvement", lambda x, y: (x.mean(0) > y.mean(0)).mean(), "expected"),
 ]
-
-
-@pytest.mark.parametrize(("name", "answer", "told"), WRONG)
-def test_wrong_answers_are_told_why(name: str, answer: Any, told: str) -> None:
-    verdict = getattr(check, name)(answer)
-    assert verdict.state == "wrong" and told in verdict.message, verdict
