@@ -330,8 +330,9 @@ class Config:
     device: str = setting("auto", "auto, cpu, cuda, cuda:0, mps")
     autocast: str = setting(
         "cuda",
-        "where bf16 autocast is used: cuda, always, never",
-        choices=("cuda", "always", "never"),
+        "where bf16 autocast is used: cuda, always, never; measured: on cuda, and on a"
+        " CPU that multiplies faster in bf16",
+        choices=("cuda", "always", "never", "measured"),
     )
     threads: int = setting(0, "CPU threads torch may use; 0: torch decides", low=0)
     outputs: str = setting("outputs", "folder that run folders are made in")

@@ -108,8 +108,7 @@ class ParallelWorldModel(WorldModel):
         assert isinstance(table, nn.Embedding)
         nn.init.normal_(table.weight)
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
-        """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's."""
+    def hidden(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
         blocks = rearrange(tokens, "b (t k) -> b t k", k=self.tokens_per_frame + 1)
         b, t, _ = blocks.shape
         start = self.first_position(t * self.tokens_per_block, cache)
@@ -119,8 +118,13 @@ class ParallelWorldModel(WorldModel):
         x = torch.cat([seen, acted], dim=1) + self.place_emb.weight
         x = rearrange(x, "(b t) p e -> b t p e", b=b)
         x = x + self.time_emb.weight[first : first + t, None]
-        x = self.transformer(rearrange(x, "b t p e -> b (t p) e"), cache)
-        x = rearrange(x, "b (t p) e -> (b t) p e", t=t)
+        return self.transformer(rearrange(x, "b t p e -> b (t p) e"), cache)
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
+        """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's."""
+        b = len(tokens)
+        x = self.hidden(tokens, cache)
+        x = rearrange(x, "b (t p) e -> (b t) p e", p=self.tokens_per_block)
         logits = self.head_observations(x[:, :-1])  # (B*T, K, vocab)
         acted = rearrange(x[:, -1], "(b t) e -> b t e", b=b)
         return WorldModelOutput(

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from iris_core.config.schema import Config
-from iris_core.device import autocast_for, resolve_device
+from iris_core.device import bf16_autocast, resolve_device, wants_bf16
 from iris_core.dream import imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
@@ -76,7 +76,7 @@ class Trainer:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.rng = random.Random(config.seed)
-        self.autocast = autocast_for(config, self.device)
+        self.use_bf16(wants_bf16(config, self.device))
         envs = make_vector(config.env, "train", config.env.num_envs)
         actions = action_meanings(envs.envs[0])
         self.agent = Agent.from_config(config, len(actions), actions)
@@ -99,6 +99,10 @@ class Trainer:
         trainer = cls(run.config, run, resuming=True)
         checkpoint.load(trainer, run)
         return trainer
+
+    def use_bf16(self, on: bool) -> None:
+        """A resumed run computes as it began, whatever is measured now."""
+        self.bf16, self.autocast = on, bf16_autocast(self.device, on)
 
     def make_components(self) -> list[Component]:
         """The three networks, in the order in which an epoch trains them."""
