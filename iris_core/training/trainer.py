@@ -85,7 +85,10 @@ class Trainer:
         self.agent.to(self.device).eval()
         self.slow_critic = slow_copy(self.agent.actor_critic)
         self.replay = Replay()
-        self.token_cache = TokenCache(self.agent.tokenizer)
+        # Patches are looked up as fast as their reconstructions would be
+        patch = config.tokenizer.architecture == "patch"
+        limit = 0 if patch else int(config.training.reconstructions_gib * 2**30)
+        self.token_cache = TokenCache(self.agent.tokenizer, limit)
         self.collector = Collector(envs, self.replay, config.seed)
         self.components = self.make_components()
         self.progress = Progress()
@@ -153,8 +156,10 @@ class Trainer:
             self.rng,
             event_share=config.event_share,
             event_reach=config.max_blocks,
-        ).to(self.device)
-        return self.agent.world_model.loss(self.tokens(batch), batch)
+            pixels=False,
+        )
+        tokens = self.tokens(batch)
+        return self.agent.world_model.loss(tokens, batch.to(self.device))
 
     def tokens(self, batch: Batch) -> Tensor:
         """Of the batch's frames, (B, T, K); encoded once while the tokenizer rests."""
@@ -169,10 +174,13 @@ class Trainer:
             from_start=False,
             event_share=config.event_share,
             event_reach=config.horizon,
-        ).to(self.device)
+            pixels=False,
+        )
         slow = self.slow_critic if config.target_decay > 0 else None
         tokens = self.tokens(batch)
-        return imagine(self.agent, batch, config.horizon, categorical, slow, tokens)
+        seen = self.token_cache.reconstructions(batch, tokens)
+        starts, horizon = batch.to(self.device), config.horizon
+        return imagine(self.agent, starts, horizon, categorical, slow, tokens, seen)
 
     def actor_critic_loss(self) -> Losses:
         if self.dreamt is not None:
