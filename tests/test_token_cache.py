@@ -70,9 +70,7 @@ def test_pixels_that_were_not_copied(tokenizer: Counting) -> None:
 
 
 @pytest.mark.parametrize("fits", [0, 5, 10_000])
-def test_reconstructions_are_those_of_the_tokens(
-    tokenizer: Counting, fits: int
-) -> None:
+def test_reconstructions_are_the_decoded_tokens(tokenizer: Counting, fits: int) -> None:
     """Whether no frame fits into the memory, a few, or all."""
     replay, rng = Replay.load(REPLAY), random.Random(0)
     cache = TokenCache(tokenizer, limit=fits * 3 * 64 * 64 * 4)
