@@ -24,6 +24,8 @@ class DreamEnv:
     token by token, the frame itself); when it cannot hold another step it is filled
     again with the last `context` frames alone (1 in the paper: the current frame).
     temperature is that of the frame tokens' sampling (1 in the paper).
+    packed: a frame's last token waits for the next action and passes the Transformer
+    together with it: K passes a step and not K + 1, with the same results.
     """
 
     def __init__(
@@ -33,17 +35,21 @@ class DreamEnv:
         sample: Sampler = categorical,
         context: int = 1,
         temperature: float = 1.0,
+        packed: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         self.world_model = world_model
         self.sample = sample
         self.context = context
         self.temperature = temperature
+        self.packed = packed and not world_model.parallel
         self.tokens = torch.empty(0, dtype=torch.int64)
         self.past: list[Tensor] = []  # earlier blocks, (B, K + 1) each, oldest first
 
     @classmethod
-    def of(cls, agent: Agent, sample: Sampler = categorical) -> DreamEnv:
+    def of(
+        cls, agent: Agent, sample: Sampler = categorical, packed: bool = False
+    ) -> DreamEnv:
         """The dream that an agent's configuration asks for."""
         config = agent.config.world_model
         return cls(
@@ -52,6 +58,7 @@ class DreamEnv:
             sample,
             config.dream_context,
             config.dream_temperature,
+            packed,
         )
 
     @torch.no_grad()
@@ -69,14 +76,17 @@ class DreamEnv:
         return self.start(tokens, actions)
 
     @torch.no_grad()
-    def start(self, tokens: Tensor, actions: Tensor) -> Tensor:
-        """`reset`, from tokens (B, C, K) and actions (B, C - 1), int64."""
+    def start(
+        self, tokens: Tensor, actions: Tensor, frames: Tensor | None = None
+    ) -> Tensor:
+        """`reset`, from tokens (B, C, K) and actions (B, C - 1), int64; frames: what
+        the last of the tokens decode to, if that is known."""
         blocks = torch.cat([tokens[:, :-1], actions[..., None]], dim=-1)
         self.past = list(blocks.unbind(1))
         self.tokens = tokens[:, -1]
         self.cache = self.world_model.new_cache(len(tokens))
         self.refresh()
-        self.frames = self.tokenizer.decode(self.tokens)
+        self.frames = self.tokenizer.decode(self.tokens) if frames is None else frames
         return self.frames
 
     def refresh(self) -> None:
@@ -84,8 +94,11 @@ class DreamEnv:
         self.past = self.past[len(self.past) + 1 - self.context :]
         known = self.past if self.world_model.parallel else [*self.past, self.tokens]
         self.cache.clear()
+        self.waiting = self.tokens[:, :0]  # tokens that no pass has seen yet
+        if self.packed:
+            known[-1], self.waiting = self.tokens[:, :-1], self.tokens[:, -1:]
         if known:
-            self.world_model(torch.cat(known, dim=1), self.cache)
+            self.world_model.hidden(torch.cat(known, dim=1), self.cache)
 
     @torch.no_grad()
     def step(
@@ -98,10 +111,11 @@ class DreamEnv:
         """
         wm = self.world_model
         needed = wm.tokens_per_block if wm.parallel or predict_frame else 1
-        if self.cache.size + needed > wm.max_tokens:
+        if self.cache.size + self.waiting.shape[1] + needed > wm.max_tokens:
             self.refresh()
         block = torch.cat([self.tokens, actions[:, None]], dim=1)
-        output = wm(block if wm.parallel else actions[:, None], self.cache)
+        new = torch.cat([self.waiting, actions[:, None]], dim=1)
+        output = wm(block if wm.parallel else new, self.cache)
         rewards = self.sample(output.rewards[:, -1]).float() - 1
         ends = self.sample(output.ends[:, -1]).bool()
         if predict_frame:
@@ -120,9 +134,14 @@ class DreamEnv:
     def token_by_token(self, output: WorldModelOutput) -> Tensor:
         """Sample the next frame's tokens, each seeing those before it: (B, K)."""
         tokens: list[Tensor] = []
-        for _ in range(self.world_model.tokens_per_frame):
+        for k in range(self.world_model.tokens_per_frame):
             tokens.append(self.draw_tokens(output.observations[:, -1]))
-            output = self.world_model(tokens[-1][:, None], self.cache)
+            self.waiting = tokens[-1][:, None]  # (B, 1)
+            if k + 1 < self.world_model.tokens_per_frame:
+                output = self.world_model(self.waiting, self.cache)
+        if not self.packed:
+            self.world_model.hidden(self.waiting, self.cache)
+            self.waiting = self.waiting[:, :0]
         return torch.stack(tokens, dim=1)
 
 
@@ -143,6 +162,7 @@ def imagine(
     sample: Sampler = categorical,
     slow_critic: ActorCritic | None = None,
     tokens: Tensor | None = None,
+    seen: Tensor | None = None,
 ) -> Rollout:
     """Let the policy act in its world model for `horizon` steps.
 
@@ -150,42 +170,32 @@ def imagine(
     frame, the LSTM's memory and the dream's context come from those before it. Logits
     and values keep their graph; nothing else has one. slow_critic: whose values the
     returns bootstrap from; the policy's own if None. tokens: of the batch's frames,
-    (B, burn_in + 1, K), if they are known.
+    (B, burn_in + 1, K), and seen: what these decode to, if they are known.
     """
-    dream = DreamEnv.of(agent, sample)
+    dream = DreamEnv.of(agent, sample, packed=True)
     context = dream.context = min(dream.context, batch.mask.shape[1])
     with torch.no_grad():
         if tokens is None:
             tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
-        seen = agent.tokenizer.decode(tokens[:, :-1])
-        memory = agent.actor_critic.burn_in(seen, batch.mask[:, :-1])
+        if seen is None:
+            seen = agent.tokenizer.decode(tokens)  # (B, T, 3, 64, 64)
+        before, mask = seen[:, :-1], batch.mask[:, :-1]
+        start = memory = agent.actor_critic.burn_in(before, mask)
         tokens = fill_left(tokens, batch.mask)[:, -context:]
-        frames = dream.start(tokens, batch.actions[:, -context:-1])
-    start = memory
-    critic = Critic(slow_critic, seen, batch.mask[:, :-1]) if slow_critic else None
+        frames = dream.start(tokens, batch.actions[:, -context:-1], seen[:, -1])
     steps: list[tuple[Tensor, ...]] = []
     for t in range(horizon):
         logits, values, memory = agent.actor_critic(frames, memory)
         actions = sample(logits.detach())
-        bootstrap = critic.values(frames) if critic else values.detach()
-        before = frames
+        now = frames
         frames, rewards, ends = dream.step(actions, predict_frame=t < horizon - 1)
-        steps.append((before, actions, logits, values, rewards, ends, bootstrap))
-    frames, actions, logits, values, rewards, ends, bootstrap = (
+        steps.append((now, actions, logits, values, rewards, ends))
+    frames, actions, logits, values, rewards, ends = (
         torch.stack(each, dim=1) for each in zip(*steps, strict=True)
     )
+    bootstrap = values.detach()
+    if slow_critic is not None:
+        with torch.no_grad():  # it watches the same dream, with its own memory
+            memory = slow_critic.burn_in(before, mask)
+            _, bootstrap = slow_critic.watch(frames, memory)
     return Rollout(frames, actions, logits, values, rewards, ends, bootstrap, start)
-
-
-class Critic:
-    """A slow critic that watches the same dream with its own memory."""
-
-    def __init__(self, network: ActorCritic, frames: Tensor, mask: Tensor) -> None:
-        self.network = network
-        self.memory = network.burn_in(frames, mask)
-
-    @torch.no_grad()
-    def values(self, frames: Tensor) -> Tensor:
-        """(B, 3, 64, 64) -> (B,)."""
-        _, values, self.memory = self.network(frames, self.memory)
-        return values

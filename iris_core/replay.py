@@ -48,6 +48,8 @@ class Batch:
     mask:    bool    (B, T), True where the step is real
     places: for each row the episode's id in the replay and the segment's first step,
         which may be negative; empty if the batch was not sampled from a replay
+    episodes: each row's, likewise: they have the pixels of a batch sampled without
+        them, whose `pixels` are (B, T, 0, 0, 0)
     `frames` are the pixels as float32 in [0, 1].
     """
 
@@ -57,6 +59,7 @@ class Batch:
     ends: Tensor
     mask: Tensor
     places: tuple[tuple[int, int], ...] = ()
+    episodes: tuple[Episode, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.pixels.ndim == 5 and self.pixels.dtype == torch.uint8
@@ -72,15 +75,24 @@ class Batch:
         """The pixels as float32 in [0, 1], on whichever device the batch is."""
         return self.pixels.float() / 255  # (B, T, 3, H, W)
 
+    def pixels_at(self, rows: NDArray[np.int64], steps: NDArray[np.int64]) -> Tensor:
+        """Pixels of N real steps, uint8 (N, 3, H, W), on the CPU, from the replay."""
+        found = [
+            self.episodes[row].frames[self.places[row][1] + step]
+            for row, step in zip(rows.tolist(), steps.tolist(), strict=True)
+        ]
+        return torch.from_numpy(np.stack(found))
+
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device; bytes travel, floats are made there."""
         return Batch(
-            self.pixels.to(device),
-            self.actions.to(device),
-            self.rewards.to(device),
-            self.ends.to(device),
-            self.mask.to(device),
+            onto(self.pixels, device),
+            onto(self.actions, device),
+            onto(self.rewards, device),
+            onto(self.ends, device),
+            onto(self.mask, device),
             self.places,
+            self.episodes,
         )
 
     def __len__(self) -> int:
@@ -230,14 +242,26 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         part.unlink(missing_ok=True)
 
 
-def stack_segments(segments: Sequence[tuple[Episode, int, int]]) -> Batch:
-    """Segments (episode, start, stop) of one length as a batch, padded with zeros."""
+def onto(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor on a device; to a GPU from pinned memory, which nobody waits for."""
+    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def stack_segments(
+    segments: Sequence[tuple[Episode, int, int]], pixels: bool = True
+) -> Batch:
+    """Segments (episode, start, stop) of one length as a batch, padded with zeros.
+
+    Without `pixels` none are copied, and the batch's are empty.
+    """
     length = segments[0][2] - segments[0][1]
     if length < 1 or any(stop - start != length for _, start, stop in segments):
         raise ValueError("segments need one length, of at least a step")
     shape = (len(segments), length)
     frame_shape = segments[0][0].frames.shape[1:]
-    pixels = np.zeros((*shape, *frame_shape), dtype=np.uint8)  # (B, T, 3, H, W)
+    copied = np.zeros((*shape, *(frame_shape if pixels else (0, 0, 0))), dtype=np.uint8)
     actions = np.zeros(shape, dtype=np.int64)  # (B, T)
     rewards = np.zeros(shape, dtype=np.float32)
     ends = np.zeros(shape, dtype=np.bool_)
@@ -247,13 +271,14 @@ def stack_segments(segments: Sequence[tuple[Episode, int, int]]) -> Batch:
         if real.start >= real.stop:
             continue
         there = slice(real.start - start, real.stop - start)
-        pixels[row, there] = episode.frames[real]
+        if pixels:
+            copied[row, there] = episode.frames[real]
         actions[row, there] = episode.actions[real]
         rewards[row, there] = episode.rewards[real]
         ends[row, there] = episode.terminated[real] | episode.truncated[real]
         mask[row, there] = True
     return Batch(
-        torch.from_numpy(pixels),
+        torch.from_numpy(copied),  # (B, T, 3, H, W)
         torch.from_numpy(actions),
         torch.from_numpy(rewards),
         torch.from_numpy(ends),
@@ -276,8 +301,10 @@ class Replay:
         # Pieces of open episodes wait here and are joined when somebody looks, so
         # adding step after step does not copy the episode each time.
         self._pieces: dict[int, list[Episode]] = {}
-        # Steps with a reward or an end, per episode, and the length they were found in.
+        # Steps with a reward or an end, per episode, and the length they were found in;
+        # and all of them, as long as nothing was added.
         self._events: dict[int, tuple[int, list[int]]] = {}
+        self._all_events: list[tuple[int, int]] | None = None
         self._next_id = 0
         # Finished episodes that are already in the folder of `save`.
         self._written: set[int] = set()
@@ -309,6 +336,7 @@ class Replay:
         self._next_id += 1
         self._episodes[episode_id] = episode
         self.num_steps += len(episode)
+        self._all_events = None
         self._forget_oldest()
         return episode_id
 
@@ -322,6 +350,7 @@ class Replay:
             raise ValueError(f"episode {episode_id} is over and cannot be continued")
         pieces.append(piece)
         self.num_steps += len(piece)
+        self._all_events = None
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
@@ -336,6 +365,8 @@ class Replay:
 
     def events(self) -> list[tuple[int, int]]:
         """Every step with a non-zero reward or an end, as (episode's id, step)."""
+        if self._all_events is not None:
+            return self._all_events
         found = []
         for episode_id, episode in zip(self.ids, self, strict=True):
             length, steps = self._events.get(episode_id, (0, []))
@@ -344,6 +375,7 @@ class Replay:
                 steps = steps + [length + int(step) for step in np.flatnonzero(new)]
                 self._events[episode_id] = (len(episode), steps)
             found += [(episode_id, step) for step in steps]
+        self._all_events = found
         return found
 
     def sample(
@@ -354,6 +386,7 @@ class Replay:
         from_start: bool = True,
         event_share: float = 0.0,
         event_reach: int = 1,
+        pixels: bool = True,
     ) -> Batch:
         """Segments of `length` steps, uniform over episodes, then over steps.
 
@@ -362,6 +395,7 @@ class Replay:
         that step included, and is padded on the left (burn-in of the actor-critic).
         event_share: the chance that the step is drawn from the last `event_reach`
         steps up to a reward or an end instead, all of these alike.
+        pixels: False where they are not looked at, for most of the work is their copy.
         ValueError if the replay is empty.
         """
         ids = self.ids
@@ -378,8 +412,13 @@ class Replay:
                 step = rng.randint(0, len(self[episode_id]) - 1)
             start = step if from_start else step + 1 - length
             places.append((episode_id, start))
-        segments = [(self[id_], start, start + length) for id_, start in places]
-        return replace(stack_segments(segments), places=tuple(places))
+        episodes = tuple(self[episode_id] for episode_id, _ in places)
+        segments = [
+            (episode, start, start + length)
+            for episode, (_, start) in zip(episodes, places, strict=True)
+        ]
+        batch = stack_segments(segments, pixels)
+        return replace(batch, places=tuple(places), episodes=episodes)
 
     def sample_frames(
         self, n: int, rng: random.Random, device: torch.device | str = "cpu"

@@ -15,9 +15,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from iris_core import device as device_module
 from iris_core.config import Config, ConfigError, load_config
 from iris_core.config.schema import UpdatesConfig
-from iris_core.device import autocast_for, resolve_device
+from iris_core.device import autocast_for, resolve_device, wants_bf16
 from iris_core.dream import imagine
 from iris_core.envs import constant_returns, make_vector
 from iris_core.envs.catch import BACKGROUND
@@ -252,6 +253,20 @@ def test_autocast(setting, device, on):
     with autocast_for(config, torch.device(device)):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == (torch.bfloat16 if on else torch.float32)
+
+
+@pytest.mark.parametrize(("gain", "on"), [(0.5, False), (1.1, False), (2.0, True)])
+def test_bf16_where_it_was_measured_to_pay(gain, on, monkeypatch):
+    monkeypatch.setattr(device_module, "bf16_gain", lambda: gain)
+    config = Config(autocast="measured")
+    assert wants_bf16(config, torch.device("cpu")) == on
+    assert wants_bf16(config, torch.device("cuda"))
+
+
+def test_the_gain_of_bf16_is_that_of_the_least_times(monkeypatch):
+    ticks = iter([0, 4, 0, 9, 0, 3, 0, 2])  # float32, bf16, float32, bf16
+    monkeypatch.setattr(device_module.time, "process_time", lambda: next(ticks))
+    assert device_module.bf16_gain(size=2, repeats=1) == 3 / 2
 
 
 # A whole run

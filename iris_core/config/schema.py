@@ -308,6 +308,12 @@ class TrainingConfig:
 
     epochs: int = setting(600, "epochs", low=1)
     checkpoint_every: int = setting(1, "epochs between two checkpoints", low=1)
+    reconstructions_gib: float = setting(
+        5.0,
+        "memory, in GiB, for the replay's frames as the policy sees them: each is then"
+        " decoded once an epoch; 100,000 frames are 4.6, on CUDA 2.3",
+        low=0.0,
+    )
 
 
 @dataclass
@@ -341,8 +347,9 @@ class Config:
     device: str = setting("auto", "auto, cpu, cuda, cuda:0, mps")
     autocast: str = setting(
         "cuda",
-        "where bf16 autocast is used: cuda, always, never",
-        choices=("cuda", "always", "never"),
+        "where bf16 autocast is used: cuda, always, never; measured: on cuda, and on a"
+        " CPU that multiplies faster in bf16",
+        choices=("cuda", "always", "never", "measured"),
     )
     threads: int = setting(0, "CPU threads torch may use; 0: torch decides", low=0)
     outputs: str = setting("outputs", "folder that run folders are made in")

@@ -144,11 +144,15 @@ class ActorCritic(nn.Module):
         return state
 
     def replay(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
-        """Logits (B, H, num_actions) and values (B, H) of a rollout's frames, by the
-        weights as they are now, with their graph."""
-        features = self.features(rearrange(rollout.frames, "b t c h w -> (b t) c h w"))
-        state, steps = rollout.memory, []
-        for x in rearrange(features, "(b t) f -> t b f", b=len(rollout.frames)):
+        """`watch` a rollout with the weights as they are now, with their graph."""
+        return self.watch(rollout.frames, rollout.memory)
+
+    def watch(self, frames: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        """Logits (B, H, num_actions) and values (B, H) of frames (B, H, 3, 64, 64) in a
+        row, as step by step; their convolutions are computed together."""
+        features = self.features(rearrange(frames, "b t c h w -> (b t) c h w"))
+        steps = []
+        for x in rearrange(features, "(b t) f -> t b f", b=len(frames)):
             state = self.lstm(x, state)
             steps.append(self.heads(state))
         logits, values = (torch.stack(each, dim=1) for each in zip(*steps, strict=True))

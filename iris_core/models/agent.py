@@ -48,7 +48,7 @@ Sampler = Callable[[Tensor], Tensor]  # logits (..., n) -> int64 (...)
 
 def categorical(logits: Tensor) -> Tensor:
     """Sample from softmax(logits), without leaving the device: (..., n) -> (...)."""
-    cumulative = logits.float().softmax(dim=-1).cumsum(dim=-1)
+    cumulative = logits.float().softmax(dim=-1).cumsum_(dim=-1)
     u = torch.rand_like(cumulative[..., :1]) * cumulative[..., -1:]
     found = torch.searchsorted(cumulative, u, right=True).squeeze(-1)
     return found.clamp(max=logits.shape[-1] - 1)

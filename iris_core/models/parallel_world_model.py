@@ -146,8 +146,7 @@ class ParallelWorldModel(WorldModel):
         assert isinstance(table, nn.Embedding)
         return [table.weight, head.known.weight, head.score.weight]
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
-        """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's."""
+    def hidden(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
         blocks = rearrange(tokens, "b (t k) -> b t k", k=self.tokens_per_frame + 1)
         b, t, _ = blocks.shape
         start = self.first_position(t * self.tokens_per_block, cache)
@@ -160,8 +159,13 @@ class ParallelWorldModel(WorldModel):
         x = torch.cat([seen, acted], dim=1) + self.place_emb.weight
         x = rearrange(x, "(b t) p e -> b t p e", b=b)
         x = x + self.time_emb.weight[first : first + t, None]
-        x = self.transformer(rearrange(x, "b t p e -> b (t p) e"), cache)
-        x = rearrange(x, "b (t p) e -> b t p e", t=t)
+        return self.transformer(rearrange(x, "b t p e -> b (t p) e"), cache)
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
+        """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's."""
+        blocks = rearrange(tokens, "b (t k) -> b t k", k=self.tokens_per_frame + 1)
+        b, t, _ = blocks.shape
+        x = rearrange(self.hidden(tokens, cache), "b (t p) e -> b t p e", t=t)
         features = self.token_head.features(x[:, :, :-1].flatten(0, 1))
         features = rearrange(features, "(b t) e h w -> b t e h w", b=b)
         behind = features[:, -1]  # of the frame that comes after the last block

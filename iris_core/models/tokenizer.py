@@ -7,6 +7,7 @@ Section 2.1 of the paper; van den Oord et al. (2017) for the quantiser, Esser et
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -133,8 +134,9 @@ class Tokenizer(nn.Module):
             # A code always draws the same patch: draw each code once, then look up
             codes = self.post_quant_conv(self.embedding.weight[..., None, None])
             patches = self.decoder.draw(codes.flatten(1).float())  # (vocab, 3 * p * p)
-            frames = self.unscale(self.decoder.tile(patches[flat], self.grid_size))
-            return frames.clamp(0, 1).reshape(*tokens.shape[:-1], *frames.shape[1:])
+            frames = self.decoder.tile(F.embedding(flat, patches), self.grid_size)
+            frames = self.unscale(frames).clamp_(0, 1)
+            return frames.reshape(*tokens.shape[:-1], *frames.shape[1:])
         z_q = rearrange(self.embedding(flat), "n (h w) d -> n d h w", h=self.grid_size)
         frames = self.decode_codes(z_q).clamp(0, 1)
         return frames.reshape(*tokens.shape[:-1], *frames.shape[1:])

@@ -141,14 +141,21 @@ class WorldModel(nn.Module):
         x[:, action] = self.action_embedding(tokens[:, action])
         return x + table
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
-        """tokens (B, L) int64: frame, action, frame, ... behind those of the cache."""
+    def hidden(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """What the heads read, (B, positions, E): `forward` without its predictions,
+        enough to fill a cache."""
         length = tokens.shape[1]
         start = self.first_position(length, cache)
-        frame, action, predicts = places(
+        frame, action, _ = places(start, length, self.tokens_per_block, tokens.device)
+        return self.transformer(self.embed(tokens, start, frame, action), cache)
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
+        """tokens (B, L) int64: frame, action, frame, ... behind those of the cache."""
+        start, length = cache.size if cache is not None else 0, tokens.shape[1]
+        x = self.hidden(tokens, cache)
+        _, action, predicts = places(
             start, length, self.tokens_per_block, tokens.device
         )
-        x = self.transformer(self.embed(tokens, start, frame, action), cache)
         return WorldModelOutput(
             self.head_observations(x[:, predicts]),
             self.head_rewards(x[:, action]),

@@ -26,6 +26,7 @@ def save(trainer: Trainer, run: Run) -> None:
     """Write the checkpoint and the agent, each whole or not at all."""
     state = {
         "progress": asdict(trainer.progress),
+        "bf16": trainer.bf16,
         "meter": trainer.meter.state_dict(),
         "agent": trainer.agent.state_dict(),
         "slow_critic": trainer.slow_critic.state_dict(),
@@ -62,6 +63,7 @@ def load(trainer: Trainer, run: Run) -> None:
 def restore(trainer: Trainer, run: Run, state: dict[str, Any]) -> None:
     for name, value in state["progress"].items():
         setattr(trainer.progress, name, value)
+    trainer.use_bf16(state["bf16"])
     trainer.meter.load_state_dict(state["meter"])
     trainer.agent.load_state_dict(state["agent"])
     trainer.slow_critic.load_state_dict(state["slow_critic"])

@@ -1,83 +1,135 @@
 """Every frame of the replay is encoded once, as long as the tokenizer stays the same.
 
-A frame is drawn many times, and encoding is most of what a small world model's update
-costs (in the paper's sizes 40% of the whole run: section 2.1 is paid for again and
-again). Frames are encoded when they are first drawn.
+A frame is drawn many times, and encoding it anew is most of what a small world model's
+update costs (at the paper's sizes, encoding and decoding the replay's frames again and
+again is 40% of the whole run). Frames are encoded, and decoded for the policy's
+burn-in, when they are first drawn.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.replay import Batch
 
-UNKNOWN = -1  # in the first token of a frame that was not encoded yet
+PADDING = 0  # the slot of what is no frame
 
 
 class TokenCache:
-    """Tokens of a replay's frames, as int16 (T, K) an episode."""
+    """Tokens of a replay's frames, and their reconstructions as far as they fit.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    Frames have slots, numbered as they are met; slot 0 is the padding. What is kept of
+    them lies in tables by slot, on the tokenizer's device, so a batch is one look-up.
+    limit: bytes that reconstructions may take; frames beyond are decoded each time. On
+    a CPU the memory is taken as it fills.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, limit: int = 0) -> None:
         self.tokenizer = tokenizer
-        self.version = -1  # of the tokenizer that wrote the tokens
-        self.episodes: dict[int, Tensor] = {}
+        self.limit = limit
+        self.forget(version=-1)
+
+    def forget(self, version: int) -> None:
+        """Start anew; version: of the tokenizer whose tokens come."""
+        self.version = version
+        self.slots: dict[int, NDArray[np.int64]] = {}  # of an episode's steps
+        self.encoded = np.ones(1, dtype=np.bool_)  # by slot; the padding always is
+        self.drawn = np.ones(1, dtype=np.bool_)
+        self.table = torch.zeros(1, self.tokenizer.tokens_per_frame, dtype=torch.int16)
+        self.table = self.table.to(self.tokenizer.embedding.weight.device)
+        self.frames = torch.empty(0)  # (slots that fit, 3, 64, 64)
+
+    def slots_of(self, batch: Batch) -> NDArray[np.int64]:
+        """The slot of every step of a batch, (B, T)."""
+        slots = np.full(batch.mask.shape, PADDING)
+        for row, (episode_id, start) in enumerate(batch.places):
+            known = self.slots.get(episode_id, np.empty(0, dtype=np.int64))
+            new = len(batch.episodes[row]) - len(known)
+            if new > 0:  # an open episode grows
+                first = len(self.encoded)
+                known = np.concatenate([known, np.arange(first, first + new)])
+                self.encoded = np.pad(self.encoded, (0, new))
+                self.slots[episode_id] = known
+            part = known[max(start, 0) : start + slots.shape[1]]
+            before = max(-start, 0)
+            slots[row, before : before + len(part)] = part
+        return slots
 
     @torch.no_grad()
     def tokens(self, batch: Batch, version: int) -> Tensor:
         """`tokenizer.tokenize(batch.frames)`, (B, T, K) int64; 0 in the padding.
 
-        batch: sampled from one and the same replay. version: anything that changes
-        whenever the tokenizer does.
+        batch: on the CPU, sampled from one and the same replay, with its pixels or
+        without. version: anything that changes whenever the tokenizer does.
         """
         if version != self.version:
-            self.version, self.episodes = version, {}
-        tokens = torch.stack([self.known(batch, row) for row in range(len(batch))])
-        tokens = tokens.to(batch.pixels.device, torch.int64)  # (B, T, K)
-        missing = batch.mask & (tokens[..., 0] == UNKNOWN)
+            self.forget(version)
+        slots = self.slots_of(batch)
+        self.encode(batch, slots)
+        return self.table[self.there(slots)].long()
+
+    def encode(self, batch: Batch, slots: NDArray[np.int64]) -> None:
+        """Fill in the tokens of a batch's frames that were not met before."""
+        if len(self.encoded) > len(self.table):
+            # Room for as much again: the replay grows with every epoch
+            room = self.table.new_zeros(len(self.encoded), self.table.shape[1])
+            self.table = torch.cat([self.table, room])
+        missing = ~self.encoded[slots]
         if missing.any():
-            frames = batch.pixels[missing].float() / 255  # (N, 3, 64, 64)
-            tokens[missing] = self.tokenizer.tokenize(frames)
-            for row in missing.any(dim=1).nonzero().flatten().tolist():
-                self.keep(batch, row, tokens[row])
-        return tokens.masked_fill(~batch.mask[..., None], 0)
+            new, at = np.unique(slots[missing], return_index=True)
+            rows, steps = (axis[at] for axis in missing.nonzero())
+            pixels = batch.pixels_at(rows, steps).to(self.table.device)
+            tokens = self.tokenizer.tokenize(pixels.float() / 255)
+            self.table[self.there(new)] = tokens.to(torch.int16)
+            self.encoded[new] = True
 
-    def known(self, batch: Batch, row: int) -> Tensor:
-        """What is there of a segment, int16 (T, K); UNKNOWN elsewhere."""
-        (episode_id, start), length = batch.places[row], batch.mask.shape[1]
-        found = self.blank(length)
-        episode = self.episodes.get(episode_id, found[:0])
-        first, last = max(start, 0), min(start + length, len(episode))
-        if first < last:
-            found[first - start : last - start] = episode[first:last]
-        return found
+    @torch.no_grad()
+    def reconstructions(self, batch: Batch, tokens: Tensor) -> Tensor:
+        """`tokenizer.decode(tokens)`, (B, T, 3, 64, 64), of `tokens(batch, ...)`."""
+        if self.limit == 0:
+            return self.tokenizer.decode(tokens)
+        slots = self.slots_of(batch)
+        if len(self.frames) == 0:
+            one = self.tokenizer.decode(tokens[0, :1])  # as the decoder makes them
+            self.frames = one.new_empty(self.limit // one.nbytes, *one.shape[1:])
+            self.frames[PADDING] = one[0]
+        fits = slots < len(self.frames)
+        self.drawn = np.pad(self.drawn, (0, len(self.encoded) - len(self.drawn)))
+        new = np.unique(slots[fits & ~self.drawn[slots]])
+        if len(new) > 0:
+            at = self.there(new)
+            self.frames[at] = self.tokenizer.decode(self.table[at].long())
+            self.drawn[new] = True
+        frames = self.frames[self.there(np.where(fits, slots, PADDING))]
+        if not fits.all():
+            rest = self.there(np.flatnonzero(~fits))
+            drawn = self.tokenizer.decode(tokens.flatten(0, 1)[rest])
+            frames.flatten(0, 1)[rest] = drawn
+        return frames
 
-    def keep(self, batch: Batch, row: int, tokens: Tensor) -> None:
-        """Store a segment's tokens (T, K) where its steps are real."""
-        (episode_id, start), mask = batch.places[row], batch.mask[row].cpu()
-        at = start + mask.nonzero().flatten()  # steps of the episode
-        episode = self.episodes.get(episode_id, self.blank(0))
-        if (short := int(at[-1]) + 1 - len(episode)) > 0:
-            # Room for as much again: an open episode grows with every epoch
-            room = self.blank(max(short, len(episode)))
-            episode = torch.cat([episode, room])
-        episode[at] = tokens.cpu()[mask].to(torch.int16)
-        self.episodes[episode_id] = episode
-
-    def blank(self, length: int) -> Tensor:
-        shape = (length, self.tokenizer.tokens_per_frame)
-        return torch.full(shape, UNKNOWN, dtype=torch.int16)
+    def there(self, slots: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(slots).to(self.table.device, non_blocking=True)
 
     # A checkpoint holds it: tokens encoded in another company may differ in rounding
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"version": self.version, "episodes": self.episodes}
+        """Plain values; reconstructions are made again."""
+        return {
+            "version": self.version,
+            "slots": {k: torch.from_numpy(v) for k, v in self.slots.items()},
+            "encoded": torch.from_numpy(self.encoded),
+            "table": self.table,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
-        self.version = state["version"]
-        self.episodes = {k: v.cpu() for k, v in state["episodes"].items()}
+        self.forget(state["version"])
+        self.slots = {k: v.cpu().numpy() for k, v in state["slots"].items()}
+        self.encoded = state["encoded"].cpu().numpy()
+        self.table = state["table"].to(self.table.device)

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from iris_core.config import Config, preset_of
-from iris_core.device import autocast_for, resolve_device
+from iris_core.device import bf16_autocast, resolve_device, wants_bf16
 from iris_core.dream import imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
@@ -77,7 +77,7 @@ class Trainer:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.rng = random.Random(config.seed)
-        self.autocast = autocast_for(config, self.device)
+        self.use_bf16(wants_bf16(config, self.device))
         envs = make_vector(config.env, "train", config.env.num_envs)
         actions = action_meanings(envs.envs[0])
         self.agent = Agent.from_config(config, len(actions), actions)
@@ -86,7 +86,10 @@ class Trainer:
         self.agent.to(self.device).eval()
         self.slow_critic = slow_copy(self.agent.actor_critic)
         self.replay = Replay()
-        self.token_cache = TokenCache(self.agent.tokenizer)
+        # Patches are looked up as fast as their reconstructions would be
+        patch = config.tokenizer.architecture == "patch"
+        limit = 0 if patch else int(config.training.reconstructions_gib * 2**30)
+        self.token_cache = TokenCache(self.agent.tokenizer, limit)
         self.collector = Collector(envs, self.replay, config.seed)
         self.components = self.make_components()
         self.progress = Progress()
@@ -100,6 +103,10 @@ class Trainer:
         trainer = cls(run.config, run, resuming=True)
         checkpoint.load(trainer, run)
         return trainer
+
+    def use_bf16(self, on: bool) -> None:
+        """A resumed run computes as it began, whatever is measured now."""
+        self.bf16, self.autocast = on, bf16_autocast(self.device, on)
 
     def make_components(self) -> list[Component]:
         """The three networks, in the order in which an epoch trains them."""
@@ -150,8 +157,10 @@ class Trainer:
             self.rng,
             event_share=config.event_share,
             event_reach=config.max_blocks,
-        ).to(self.device)
-        return self.agent.world_model.loss(self.tokens(batch), batch)
+            pixels=False,
+        )
+        tokens = self.tokens(batch)
+        return self.agent.world_model.loss(tokens, batch.to(self.device))
 
     def tokens(self, batch: Batch) -> Tensor:
         """Of the batch's frames, (B, T, K); encoded once while the tokenizer rests."""
@@ -166,10 +175,13 @@ class Trainer:
             from_start=False,
             event_share=config.event_share,
             event_reach=config.horizon,
-        ).to(self.device)
+            pixels=False,
+        )
         slow = self.slow_critic if config.target_decay > 0 else None
         tokens = self.tokens(batch)
-        return imagine(self.agent, batch, config.horizon, categorical, slow, tokens)
+        seen = self.token_cache.reconstructions(batch, tokens)
+        starts, horizon = batch.to(self.device), config.horizon
+        return imagine(self.agent, starts, horizon, categorical, slow, tokens, seen)
 
     def actor_critic_loss(self) -> Losses:
         if self.dreamt is not None:
