@@ -30,7 +30,7 @@ class Foresight:
     @property
     def nats(self) -> np.ndarray:
         """How surprising each token was: float32 (K,)."""
-        return -np.log(self.chances.clip(1e-12, 1))
+        return np.abs(np.log(self.chances.clip(1e-12, 1)))
 
 
 class Dice:

@@ -62,3 +62,23 @@ def action_of(held: Iterable[str], meanings: Sequence[str]) -> int | None:
         return None
     fits = [i for i, meaning in enumerate(meanings) if parts_of(meaning) <= parts]
     return max(fits, key=lambda i: len(parts_of(meanings[i])), default=None)
+
+
+COMMANDS = {  # key: (command, what it does); letters that no game takes
+    "p": ("play", "play or pause"),
+    "n": ("step", "one step"),
+    "b": ("back", "one step back"),
+    "m": ("driver", "agent or you"),
+    "r": ("reset", "the same start again"),
+    "f": ("new", "a new start frame"),
+    "x": ("branch", "branch: act anew from here"),
+    "[": ("earlier", "the branch before"),
+    "]": ("later", "the next branch"),
+    "t": ("twin", "the real game beside the dream"),
+    "g": ("here", "dream from here"),
+    ",": ("record", "start or stop recording"),
+    "-": ("slower", "slower"),
+    "+": ("faster", "faster"),
+    "Home": ("first", "to the start"),
+    "End": ("last", "to the end"),
+}

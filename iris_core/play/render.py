@@ -34,6 +34,7 @@ SIDE = 256  # of a panel
 WIDE = 2 * SIDE
 GAP = 8
 LINE = 18
+ROWS, ROW = 6, 56  # branches drawn, and the height of one
 MOST = 8.0  # nats, the top of the colour scale
 ORANGE, GREY = "#E69F00", "#d0d0d0"
 
@@ -234,7 +235,7 @@ def timeline_x(step: int, steps: int) -> int:
 def tree(view: View) -> np.ndarray:
     """Every branch as a row of frames, its future beside the others'; the cursor's
     frame has a box, and lines show where a branch leaves another."""
-    leaves, tile = view.leaves[-6:], 48
+    leaves, tile = view.leaves[-ROWS:], ROW - GAP
     longest = max(leaf.step for leaf in leaves)
     first = branching_step(view)
     shown = np.unique(np.linspace(first, longest, 9).round().astype(int))
@@ -243,13 +244,13 @@ def tree(view: View) -> np.ndarray:
     ).argmin()  # gives way to the cursor's step
     if first <= view.moment.step <= longest:
         shown[nearest] = view.moment.step
-    sheet = white_sheet(WIDE, LINE + len(leaves) * (tile + GAP))
+    sheet = white_sheet(WIDE, LINE + len(leaves) * ROW)
     draw = ImageDraw.Draw(sheet)
     for column, step in enumerate(shown):
         write(draw, (56 + column * 50, 0), str(step), FAINT, 12)
     drawn: set[Moment] = set()
     for row, leaf in enumerate(leaves):
-        y = LINE + row * (tile + GAP)
+        y = LINE + row * ROW
         mark = leaf is view.line[-1]
         number = view.leaves.index(leaf) + 1
         write(draw, (0, y + 8), f"{number}", VERMILLION if mark else INK)
@@ -324,6 +325,23 @@ def draw_course(
         draw.line([place(i, value) for i, value in enumerate(values)], BLUE, 2)
     here, there = place(at, values[at])
     draw.ellipse((here - 3, there - 3, here + 3, there + 3), INK)
+
+
+def hit(view: View, panel: str, x: int, y: int) -> tuple[str, int] | None:
+    """What a point of a panel stands for: a token, a step or a branch by number."""
+    if panel in ("tokens", "surprise"):
+        cell = SIDE // view.grid
+        row, column = min(y // cell, view.grid - 1), min(x // cell, view.grid - 1)
+        return "token", row * view.grid + column
+    if panel == "timeline":
+        first, steps = view.line[0].step, len(view.line) - 1
+        part = (x - GAP) / (WIDE - 2 * GAP)
+        return "step", first + round(min(max(part, 0), 1) * steps)
+    if panel == "tree":
+        rows = len(view.leaves[-ROWS:])
+        row = min(max(y - LINE, 0) // ROW, rows - 1)
+        return "branch", len(view.leaves) - rows + row
+    return None
 
 
 PANELS: dict[str, Callable[[View], np.ndarray]] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal, get_args
 
 import torch
@@ -20,6 +21,7 @@ from iris_core.envs import action_meanings
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination
 from iris_core.play.keys import action_of
+from iris_core.play.source import load
 from iris_core.play.twin import Twin
 from iris_core.play.worlds import (
     DreamWorld,
@@ -38,7 +40,7 @@ SPEEDS = (2, 5, 10, 15, 30, 60)  # frames a second
 
 Place = Literal["game", "dream", "replay"]
 Driver = Literal["agent", "human"]
-Episodes = Mapping[str, Sequence[Episode]]
+Episodes = Mapping[str, Sequence[Episode] | Sequence[Path]]
 
 
 class Session:
@@ -121,7 +123,7 @@ class Session:
     def reset(self) -> None:
         """The same start again."""
         if self.place == "replay":
-            episode = self.episodes[self.kind][self.number]
+            episode = load(self.episodes[self.kind][self.number])
             self.recorded = EpisodeWorld(self.agent, self.imagination, episode)
             self.recorded.watch = self.game.watch
         self.chance.manual_seed(self.seed)
@@ -159,18 +161,27 @@ class Session:
     def temperature(self, value: float) -> None:
         self.imagination.dream.temperature = positive("temperature", value)
 
+    def set_watch(self, on: bool) -> None:
+        """Whether the world model looks on in the game and in recorded episodes."""
+        self.game.watch = on
+        if self.place == "replay":
+            self.recorded.watch = on
+
     def computing(self) -> torch.autocast:
         return autocast_for(self.agent.config, self.agent.device)
 
     # Going on
 
-    def advance(self, held: Iterable[str] = ()) -> Moment:
+    def advance(self, held: Iterable[str] = (), wish: int | None = None) -> Moment:
         """A step: along the line while it goes on, else an action that is new.
 
-        A human's action in the middle of the line begins a branch there. Nothing
-        happens after an end.
+        A human acts by held keys, or by an action's number; in the middle of the line
+        that begins a branch. Nothing happens after an end.
         """
-        wish = action_of(held, self.meanings) if self.driver == "human" else None
+        if self.driver == "agent":
+            wish = None
+        elif wish is None:
+            wish = action_of(held, self.meanings)
         if self.cursor.sight.end:
             self.playing = False
         elif self.cursor.next is not None and not self.anew and wish is None:
@@ -181,10 +192,6 @@ class Session:
 
     def choose(self, wish: int | None) -> int:
         """What the one who plays does now."""
-        self.arrive()
-        scripted = self.world.script()
-        if scripted is not None:
-            return scripted
         if self.driver == "human":
             return wish or 0  # no key: the first action, which is NOOP
         chances = torch.from_numpy(self.cursor.chances).to(self.agent.device)
@@ -193,11 +200,15 @@ class Session:
 
     def act(self, action: int) -> Moment:
         """Take an action here, and be where it leads."""
+        if self.cursor.sight.end:
+            raise ConfigError("The episode is over: go back, or start again.")
         if not 0 <= action < len(self.meanings):
             raise ConfigError(
                 f"Action {action} does not exist; there are {len(self.meanings)}."
             )
         self.arrive()
+        scripted = self.world.script()
+        action = action if scripted is None else scripted
         with self.computing():
             sight = self.world.step(action)
             self.grow(self.moment(sight, self.cursor, action, self.cursor.memory))
