@@ -14,6 +14,7 @@ from iris_core.play.worlds import Moment, to_picture, tokenize
 
 PATCH = 8  # pixels: about the size of what moves
 PARTED = 16.0  # of 255: more than the noise of a good dream, less than a lost object
+STEPS = 3  # above it: what is lost stays lost, a wobble does not last
 
 
 class Twin:
@@ -21,8 +22,8 @@ class Twin:
 
     frames, seen: uint8 (64, 64, 3), as the game draws them and as their tokens show
     them. divergence: of the dream from `seen`, so that what the tokenizer loses does
-    not count. parted: the first index of the path where it is above PARTED. ended: the
-    game was over, so that nothing can be compared from there on.
+    not count. parted: the first of STEPS indices of the path where it is above PARTED.
+    ended: the game was over, so that nothing can be compared from there on.
     """
 
     def __init__(self, agent: Agent, start: State) -> None:
@@ -63,8 +64,9 @@ class Twin:
         self.frames.append(pixels)
         self.seen.append(seen)
         self.divergence.append(divergence(moment.sight.frame, seen))
-        if self.parted is None and self.divergence[-1] > PARTED:
-            self.parted = len(self.path) - 1
+        off = len(self.path) >= STEPS and min(self.divergence[-STEPS:]) > PARTED
+        if self.parted is None and off:
+            self.parted = len(self.path) - STEPS
 
 
 def divergence(dreamed: np.ndarray, real: np.ndarray) -> float:

@@ -59,7 +59,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory) -> Iterator[Callable[[str], str]]:
-    """Starts `lab` or `notebook` once; gives its address, and its folder as `.folder`."""
+    """Starts `lab` or `notebook` once and gives its address; `.folder` is served."""
     home = tmp_path_factory.mktemp("jupyter")
     servers: dict[str, tuple[subprocess.Popen, str]] = {}
 
