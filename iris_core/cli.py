@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iris_core.config.schema import ConfigError, departures, shown, walk
+from iris_core.play.options import add_play_options, add_record_options
 
 if TYPE_CHECKING:
     from iris_core.models.agent import Agent
@@ -34,6 +35,7 @@ examples:
   iris train preset=smoke --cfg job             print the settings, do not run
   iris resume outputs/2026-01-31/12-00-00
   iris eval outputs/2026-01-31/12-00-00 --episodes 100 --envs 8
+  iris play outputs/2026-01-31/12-00-00         its dream, in a browser
   iris settings preset=tutorial --changed       where a preset leaves the paper
   iris figures                                  the paper's figures and tables
 """
@@ -111,6 +113,12 @@ def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
 
     command = add(figures, "figures", "draw the paper's figures and tables, and ours")
     add_figure_options(command)
+
+    command = add(play_agent, "play", "watch an agent, or play its game or its dream")
+    add_play_options(command, at_least_one)
+
+    command = add(record_agent, "record", "play episodes and keep them as files")
+    add_record_options(command, at_least_one)
 
     about = "measure how fast the components are on this machine"
     parsers["bench"] = commands.add_parser("bench", help=about, add_help=False)
@@ -366,6 +374,20 @@ def figures(args: argparse.Namespace) -> int:
     for name in write_figures(folder, found, args.names):
         print(folder / f"{name}.pdf")
     return 0
+
+
+def play_agent(args: argparse.Namespace) -> int:
+    """iris play RUN|AGENT [--mode MODE] [--out FILE | --serve] ..."""
+    from iris_core.play import command
+
+    return command.play(args)
+
+
+def record_agent(args: argparse.Namespace) -> int:
+    """iris record RUN|AGENT [--mode MODE] [--episodes N] [--out FOLDER] ..."""
+    from iris_core.play import command
+
+    return command.record(args)
 
 
 def check_writable(path: Path) -> None:

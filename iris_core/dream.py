@@ -6,6 +6,8 @@ the Transformer, samples reward and end, then the next frame's tokens, and decod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -91,7 +93,11 @@ class DreamEnv:
 
     def refresh(self) -> None:
         """Fill the cache again with the last `context` frames."""
-        self.past = self.past[len(self.past) + 1 - self.context :]
+        self.past = self.past[max(len(self.past) + 1 - self.context, 0) :]
+        self.fill()
+
+    def fill(self) -> None:
+        """Let the cache hold the past, and token by token the current frame."""
         known = self.past if self.world_model.parallel else [*self.past, self.tokens]
         self.cache.clear()
         self.waiting = self.tokens[:, :0]  # tokens that no pass has seen yet
@@ -99,6 +105,19 @@ class DreamEnv:
             known[-1], self.waiting = self.tokens[:, :-1], self.tokens[:, -1:]
         if known:
             self.world_model.hidden(torch.cat(known, dim=1), self.cache)
+
+    @torch.no_grad()
+    def restore(self, tokens: Tensor, past: Sequence[Tensor]) -> Tensor:
+        """Go on from an earlier moment: its `tokens` (B, K) and `past`.
+
+        Other tokens than it had make another frame of the same past. Returns the
+        current frames, (B, 3, 64, 64).
+        """
+        self.tokens, self.past = tokens, list(past)
+        self.cache = self.world_model.new_cache(len(tokens))
+        self.fill()
+        self.frames = self.tokenizer.decode(tokens)
+        return self.frames
 
     @torch.no_grad()
     def step(

@@ -198,6 +198,31 @@ def test_a_greedy_dream_is_the_same_again(mode):
 
 
 @modes
+@pytest.mark.parametrize("steps", range(6))
+def test_going_back_gives_the_same_future(mode, steps):
+    """Whether the cache was filled again on the way there or not."""
+    agent = make_agent(mode, "world_model.dream_context=2")
+    dream = DreamEnv.of(agent, greedy)
+    dream.reset(torch.rand(2, 3, 64, 64))
+    actions = torch.arange(10)[:, None].expand(-1, 2) % 3
+    for action in actions[:steps]:
+        dream.step(action)
+    tokens, past, frames = dream.tokens, tuple(dream.past), dream.frames
+    first = [dream.step(action) for action in actions[steps:]]
+    assert torch.equal(dream.restore(tokens, past), frames)
+    again = [dream.step(action) for action in actions[steps:]]
+    for one, other in zip(first, again, strict=True):
+        assert all(map(torch.equal, one, other))
+
+
+def test_a_short_past_is_kept_whole():
+    agent = make_agent("parallel")
+    dream = DreamEnv(agent.tokenizer, agent.world_model, greedy, context=4)
+    dream.reset(torch.rand(1, 3, 3, 64, 64), torch.zeros(1, 2, dtype=torch.int64))
+    assert len(dream.past) == 2
+
+
+@modes
 def test_a_reset_forgets(mode):
     agent = make_agent(mode)
     start = torch.rand(2, 3, 64, 64)

@@ -42,3 +42,8 @@ __all__ = [
 ]
 
 gym.register(id="iris/Catch-v0", entry_point="iris_core.envs.catch:CatchEnv")
+gym.register(
+    id="iris/Dream-v0",
+    entry_point="iris_core.dream_gym:DreamGymEnv",
+    vector_entry_point="iris_core.dream_gym:DreamVectorEnv",
+)

@@ -140,6 +140,11 @@ class ParallelWorldModel(WorldModel):
         for actions in (self.action_embedding, self.action_gate):
             nn.init.normal_(actions.weight, std=0.5)
 
+    @property
+    def turns(self) -> list[Tensor]:
+        white = self.token_head.white.flatten()
+        return [(~white).nonzero().flatten(), white.nonzero().flatten()]
+
     def code_tables(self) -> list[Tensor]:
         """The weights with a row a code: two to embed a token, one to score it."""
         table, head = self.token_encoder[0], self.token_head
@@ -189,9 +194,9 @@ class ParallelWorldModel(WorldModel):
         sample: logits (B, n, vocab_size) -> tokens (B, n).
         """
         assert output.features is not None
-        head = self.token_head
-        white = head.white.flatten()
-        tokens = torch.zeros_like(output.observations[:, -len(white) :, 0]).long()
-        tokens[:, ~white] = sample(output.observations[:, -len(white) :][:, ~white])
-        tokens[:, white] = sample(head(output.features, tokens)[:, white])
+        black, white = self.turns
+        logits = output.observations[:, -self.tokens_per_frame :]
+        tokens = torch.zeros_like(logits[..., 0], dtype=torch.int64)
+        tokens[:, black] = sample(logits[:, black])
+        tokens[:, white] = sample(self.token_head(output.features, tokens)[:, white])
         return tokens

@@ -116,6 +116,11 @@ class WorldModel(nn.Module):
         self.head_ends = head(config.embed_dim, 2)
         self.apply(init_weights)
 
+    @property
+    def turns(self) -> list[Tensor]:
+        """Which of a frame's tokens are drawn together, in their order: int64 (n,)."""
+        return list(torch.arange(self.tokens_per_frame).split(1))
+
     def new_cache(self, batch_size: int) -> KVCache:
         """An empty cache for sequences up to `max_tokens` long."""
         return self.transformer.new_cache(batch_size)

@@ -1,0 +1,80 @@
+"""The real game beside a dream, from the same state and under the same actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from einops import reduce
+
+from iris_core.envs import make_env
+from iris_core.envs.game import State
+from iris_core.models.agent import Agent
+from iris_core.play.worlds import Moment, to_picture, tokenize
+
+PATCH = 8  # pixels: about the size of what moves
+PARTED = 16.0  # of 255: more than the noise of a good dream, less than a lost object
+STEPS = 3  # above it: what is lost stays lost, a wobble does not last
+
+
+class Twin:
+    """Frames of the game at every moment of a dream's path, and how far they are off.
+
+    frames, seen: uint8 (64, 64, 3), as the game draws them and as their tokens show
+    them. divergence: of the dream from `seen`, so that what the tokenizer loses does
+    not count. parted: the first of STEPS indices of the path where it is above PARTED.
+    ended: the game was over, so that nothing can be compared from there on.
+    """
+
+    def __init__(self, agent: Agent, start: State) -> None:
+        self.agent = agent
+        self.start = start
+        self.env = make_env(agent.config.env, "test")
+        self.path: list[Moment] = []
+        self.begin()
+
+    def begin(self) -> None:
+        self.path, self.ended = [], False
+        self.frames: list[np.ndarray] = []
+        self.seen: list[np.ndarray] = []
+        self.divergence: list[float] = []
+        self.parted: int | None = None
+
+    def follow(self, path: Sequence[Moment]) -> None:
+        """Play along a path, from where the last one went the same way."""
+        if len(path) < len(self.path) and path[-1] is self.path[len(path) - 1]:
+            return  # a step back: what comes later is known already
+        if self.path != list(path[: len(self.path)]):
+            self.begin()
+        for moment in path[len(self.path) :]:
+            if self.ended:
+                return
+            self.add(moment)
+
+    def add(self, moment: Moment) -> None:
+        if not self.path:
+            pixels = self.env.set_state(self.start)
+        else:
+            assert moment.action is not None
+            pixels, _, terminated, truncated, _ = self.env.step(moment.action)
+            self.ended = terminated or truncated
+        tokens = tokenize(self.agent, pixels)
+        seen = to_picture(self.agent.tokenizer.decode(tokens))
+        self.path.append(moment)
+        self.frames.append(pixels)
+        self.seen.append(seen)
+        self.divergence.append(divergence(moment.sight.frame, seen))
+        off = len(self.path) >= STEPS and min(self.divergence[-STEPS:]) > PARTED
+        if self.parted is None and off:
+            self.parted = len(self.path) - STEPS
+
+
+def divergence(dreamed: np.ndarray, real: np.ndarray) -> float:
+    """The mean error of the worst patch of 8x8 pixels, 0 to 255.
+
+    uint8 (64, 64, 3), twice. The worst patch, not the mean of the frame: a lost ball is
+    a small part of it.
+    """
+    error = np.abs(dreamed.astype(np.float32) - real.astype(np.float32))
+    patches = reduce(error, "(h i) (w j) c -> h w", "mean", i=PATCH, j=PATCH)
+    return float(patches.max())

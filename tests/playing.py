@@ -1,0 +1,40 @@
+"""A small agent to play with: random weights, but no two frames of a dream alike."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cache
+
+import torch
+
+from iris_core.config import Config, load_config
+from iris_core.models.agent import Agent
+
+MODES = {
+    "autoregressive": ["world_model.prediction=autoregressive"],
+    "parallel": [
+        "world_model.prediction=parallel",
+        "world_model.tokens_per_position=4",
+    ],
+}
+
+
+@cache
+def load(mode: str) -> Config:
+    """Cached, for Hydra takes its time."""
+    more = ["env.game=Catch", "world_model.max_blocks=4", "world_model.dream_context=2"]
+    return load_config("smoke", [*more, *MODES[mode]])
+
+
+def make_agent(mode: str = "parallel", never_ends: bool = False) -> Agent:
+    """never_ends: the world model is sure that the episode goes on."""
+    torch.manual_seed(0)
+    agent = Agent.from_config(deepcopy(load(mode)), 3, ["NOOP", "LEFT", "RIGHT"]).eval()
+    with torch.no_grad():  # codes that decode to different frames, sharper predictions
+        agent.tokenizer.embedding.weight.mul_(20)
+        for p in agent.world_model.parameters():
+            p.mul_(3)
+        if never_ends:
+            bias = agent.world_model.head_ends[-1].bias
+            bias.copy_(torch.tensor([1000.0, 0.0]))
+    return agent

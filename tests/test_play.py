@@ -1,0 +1,418 @@
+"""A session of play: worlds, drivers, back and forth, branches, the game's twin."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from playing import make_agent
+
+from iris_core.config import ConfigError
+from iris_core.play.imagination import Imagination, attention
+from iris_core.play.keys import COMMANDS, PARTS, action_of, key_map, parts_of
+from iris_core.play.session import HISTORY, Session
+from iris_core.play.source import open_source
+from iris_core.play.twin import PARTED, Twin, divergence
+from iris_core.play.worlds import pack, unpack
+from iris_core.replay import Episode, Replay
+
+MODES = ["parallel", "autoregressive"]
+modes = pytest.mark.parametrize("mode", MODES)
+PONG = ["NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"]
+
+
+def make_session(mode: str = "parallel", **settings) -> Session:
+    return Session(make_agent(mode, never_ends=True), **settings)
+
+
+def make_episode(steps: int = 6) -> Episode:
+    rng = np.random.default_rng(0)
+    return Episode(
+        rng.integers(0, 256, (steps, 3, 64, 64)).astype(np.uint8),
+        np.arange(steps) % 3,
+        np.arange(steps).astype(np.float32),
+        np.arange(steps) == steps - 1,
+        np.zeros(steps, dtype=bool),
+    )
+
+
+def frames(session: Session) -> list[np.ndarray]:
+    return [moment.sight.frame for moment in session.line]
+
+
+def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("held", "action"),
+    [
+        ([], None),
+        (["q"], None),
+        (["ArrowRight"], "RIGHT"),
+        (["d"], "RIGHT"),
+        ([" "], "FIRE"),
+        (["a", " "], "LEFTFIRE"),
+        (["ArrowUp", "ArrowLeft"], "LEFT"),  # Pong knows no UP
+    ],
+)
+def test_keys_become_actions(held, action):
+    found = action_of(held, PONG)
+    assert found == (None if action is None else PONG.index(action))
+
+
+def test_a_key_without_its_action_is_none():
+    assert action_of(["ArrowUp"], PONG) is None
+    assert key_map(["NOOP", "UP"]) == {"UP": ["ArrowUp", "w"]}
+
+
+def test_actions_without_a_name_have_digits():
+    names = [f"action {i}" for i in range(3)]
+    assert action_of(["2"], names) == 2
+
+
+def test_names_fall_apart():
+    assert parts_of("UPRIGHTFIRE") == {"UP", "RIGHT", "FIRE"}
+    assert parts_of("NOOP") == frozenset()
+
+
+def test_commands_take_no_key_of_a_game():
+    assert not set(COMMANDS) & {key for keys in PARTS.values() for key in keys}
+
+
+# The world model
+
+
+@modes
+def test_forced_tokens_come_and_are_weighed(mode):
+    """Frames that come from outside are foreseen as a dream's own would be."""
+    agent = make_agent(mode)
+    dreaming, watching = Imagination(agent), Imagination(agent)
+    start = torch.zeros(1, 1, 16, dtype=torch.int64)
+    for each in (dreaming, watching):
+        each.start(start, start.new_zeros(1, 0))
+    for action in (0, 1, 2, 1, 0, 2):
+        _, _, dreamed = dreaming.step(action)
+        _, _, foreseen = watching.step(action, dreaming.dream.tokens)
+        assert np.allclose(dreamed.chances, foreseen.chances)
+        assert torch.equal(watching.dream.tokens, dreaming.dream.tokens)
+        assert foreseen.reward.sum() == pytest.approx(1)
+        assert (foreseen.nats >= 0).all()
+        assert dreaming.filled == watching.filled
+
+
+@modes
+def test_attention_sums_to_one_over_what_was_known(mode):
+    session = make_session(mode)
+    for _ in range(3):
+        session.advance()
+    sight, agent = session.cursor.sight, session.agent
+    for token in (0, 7, 15):
+        weights = attention(agent, sight.past, sight.tokens, 0, 0, token)
+        assert weights.sum() == pytest.approx(1, abs=1e-3)
+        if mode == "autoregressive":  # what was not known yet has no weight
+            assert not weights[-1, token:].any()
+            assert len(weights) == len(sight.past) + 1
+
+
+# Places and drivers
+
+
+@modes
+@pytest.mark.parametrize("place", ["dream", "game"])
+def test_the_same_seed_is_the_same_play(mode, place):
+    played = []
+    for _ in range(2):
+        session = make_session(mode, place=place, seed=4)
+        for _ in range(8):
+            session.advance()
+        played.append(frames(session))
+    assert same(*played)
+    session.reset()
+    for _ in range(8):
+        session.advance()
+    assert same(frames(session), played[0])
+
+
+def test_another_start():
+    session = make_session()
+    first = session.cursor.sight.frame
+    session.new_start()
+    assert session.seed == 1
+    assert not np.array_equal(session.cursor.sight.frame, first)
+
+
+def test_who_plays_can_change_at_any_moment():
+    session = make_session(place="game", driver="human")
+    assert session.advance(["ArrowLeft"]).action == 1
+    assert session.advance().action == 0
+    session.set_driver("agent")
+    twin = make_session(place="game")
+    memory = session.cursor.memory
+    assert session.advance(["ArrowLeft"]).action in (0, 1, 2)
+    assert not torch.equal(memory[0], twin.cursor.memory[0])  # it saw what was played
+
+
+def test_an_action_by_its_number():
+    session = make_session(place="game", driver="human")
+    assert session.advance(wish=2).action == 2
+    assert session.act(1).action == 1
+    with pytest.raises(ConfigError, match="Action 3 does not exist; there are 3"):
+        session.act(3)
+
+
+def test_nothing_after_the_end():
+    session = make_session(place="game")
+    session.playing = True
+    for _ in range(40):
+        session.advance()
+    assert session.cursor.step == 28 and session.cursor.sight.end
+    assert not session.playing
+    with pytest.raises(ConfigError, match="over"):
+        session.act(0)
+
+
+def test_the_world_model_looks_on_where_it_is_wanted():
+    session = make_session(place="game")
+    assert session.advance().sight.foresight is not None
+    session.set_watch(False)
+    assert session.advance().sight.foresight is None
+    session.set_watch(True)
+    later = session.advance().sight
+    assert later.foresight is not None and later.filled[0] == 1
+
+
+def test_replay_shows_what_was_recorded():
+    episode = make_episode()
+    session = make_session(place="replay", episodes={"best": [episode]})
+    for _ in range(9):
+        session.advance()
+    path = session.cursor.path()
+    assert len(path) == 7 and path[-1].sight.end
+    assert [m.action for m in path[1:]] == episode.actions.tolist()
+    assert path[-1].total == episode.rewards.sum()
+    shown = np.stack([m.sight.frame for m in path[:-1]])
+    assert np.array_equal(shown.transpose(0, 3, 1, 2), episode.frames)
+    session.seek(2)
+    session.branch()
+    assert session.advance().action == episode.actions[2]
+
+
+def test_what_is_not_there_is_said():
+    session = make_session()
+    with pytest.raises(ConfigError, match="'moon' is no place"):
+        session.set_place("moon")
+    with pytest.raises(ConfigError, match="no recorded episodes"):
+        session.set_place("replay")
+    with pytest.raises(ConfigError, match="kind 'best'; there are: none"):
+        session.set_episode("best", 0)
+    with pytest.raises(ConfigError, match="'cat' does not play"):
+        session.set_driver("cat")
+    with pytest.raises(ConfigError, match="temperature is 0; it must be above 0"):
+        session.temperature = 0
+
+
+def test_an_agents_neighbours_and_a_run_folder(tmp_path):
+    replay = Replay()
+    replay.add(make_episode())
+    replay.save(tmp_path / "episodes" / "catch_agent")
+    agent = make_agent()
+    (tmp_path / "agents").mkdir()
+    agent.save(tmp_path / "agents" / "catch.safetensors")
+    found = open_source(tmp_path / "agents" / "catch.safetensors")
+    assert [path.name for path in found.episodes["agent"]] == ["000000.npz"]
+    session = Session(found.agent, "replay", episodes=found.episodes)
+    assert session.kind == "agent"
+
+
+# Back and forth, branches
+
+
+@modes
+@pytest.mark.parametrize("place", ["dream", "game"])
+def test_going_back_and_on_again(mode, place):
+    session = make_session(mode, place=place)
+    for _ in range(10):
+        session.advance()
+    before = frames(session)
+    session.back()
+    assert session.cursor.step == 9
+    session.seek(3)
+    assert session.advance() is session.line[4]
+    session.seek(999)
+    assert session.cursor.step == 10
+    assert same(frames(session), before)
+    assert session.held == 11
+
+
+def test_a_game_goes_back_to_any_moment(monkeypatch):
+    """From a state that was saved now and then, playing the actions again."""
+    monkeypatch.setattr("iris_core.play.worlds.KEY", 5)
+    session = make_session(place="game", driver="human")
+    moves = [["ArrowLeft"], ["ArrowRight"], ["ArrowRight"], []] * 4
+    for held in moves:
+        session.advance(held)
+    before = frames(session)
+    session.seek(8)
+    session.branch()
+    for held in moves[8:]:
+        session.advance(held)
+    assert same(frames(session), before)
+    assert len(session.branches) == 2
+
+
+@modes
+def test_a_dream_branches(mode):
+    session = make_session(mode)
+    for _ in range(8):
+        session.advance()
+    first = frames(session)
+    session.seek(3)
+    session.set_driver("human")
+    session.advance()  # no key: along the line
+    assert len(session.branches) == 1
+    session.advance(["ArrowLeft"])
+    assert len(session.branches) == 2
+    for _ in range(3):
+        session.advance()
+    assert [leaf.step for leaf in session.branches] == [8, 8]
+    assert same(frames(session)[:5], first[:5])
+    session.choose_branch(0)
+    assert same(frames(session), first) and session.cursor.step == 8
+    assert session.cursor.parent.children == [session.cursor]
+
+
+def test_a_path_is_its_moments_in_order():
+    session = make_session()
+    for _ in range(4):
+        session.advance()
+    path = session.cursor.path()
+    assert all(after.parent is before for before, after in pairwise(path))
+    assert [moment.step for moment in path] == list(range(5))
+
+
+@modes
+@pytest.mark.parametrize("step", [0, 4])
+def test_a_token_is_changed_and_dreamed_on_from(mode, step):
+    session = make_session(mode)
+    for _ in range(6):
+        session.advance()
+    session.seek(step)
+    old = session.cursor
+    code = (int(old.sight.tokens[0, 5]) + 1) % 32
+    session.edit(5, code)
+    new = session.cursor
+    assert new.step == step and int(new.sight.tokens[0, 5]) == code
+    changed = (new.sight.frame != old.sight.frame).any(-1)
+    assert changed.any()
+    session.advance()
+    assert session.cursor.parent is new
+    if step:
+        assert new.parent is old.parent and len(session.branches) == 2
+        assert np.array_equal(session.first.sight.frame, old.path()[0].sight.frame)
+
+
+def test_a_token_that_can_not_be_changed():
+    session = make_session()
+    with pytest.raises(ConfigError, match="no token 16 with code 1: a frame has 16"):
+        session.edit(16, 1)
+    session.set_place("game")
+    with pytest.raises(ConfigError, match="dream from here first"):
+        session.edit(0, 0)
+
+
+def test_a_dream_from_the_present():
+    session = make_session(place="game")
+    for _ in range(5):
+        session.advance()
+    here = session.cursor
+    session.dream_from_here()
+    assert session.place == "dream" and session.cursor.step == 0
+    assert torch.equal(session.cursor.sight.tokens, here.sight.tokens)
+    assert torch.equal(session.cursor.memory[0], here.memory[0])
+    assert len(session.imagination.dream.past) == 1  # the frame before, and its action
+
+
+def test_ten_thousand_frames_leave_memory_flat(monkeypatch):
+    """What is held stays bounded, and all of it is reachable from the first moment."""
+    monkeypatch.setattr("iris_core.play.session.HISTORY", 50)
+    session = make_session()
+    for _ in range(130):
+        session.advance()
+        assert session.held <= 51
+    assert session.cursor.step == 130
+    assert session.first.parent is None
+    assert len(session.line) == session.held
+    session.seek(0)
+    assert session.cursor is session.first
+    assert HISTORY > 2048
+
+
+# The real game beside the dream
+
+
+def test_a_twin_plays_the_dreams_actions():
+    session = make_session(driver="human", seed=3)
+    session.set_twin(True)
+    for held in (["ArrowLeft"], ["ArrowLeft"], ["ArrowRight"]):
+        session.advance(held)
+    session.follow()
+    twin = session.twin
+    game = make_session(place="game").game.env
+    real = [game.set_state(session.first.sight.game)]
+    real += [game.step(action)[0] for action in (1, 1, 2)]
+    assert same(twin.frames, real)
+    assert len(twin.divergence) == 4
+    session.seek(1)
+    session.follow()
+    assert len(twin.frames) == 4  # a step back forgets nothing
+    session.advance(["ArrowRight"])
+    session.follow()
+    real = [game.set_state(session.first.sight.game)]
+    real += [game.step(action)[0] for action in (1, 2)]
+    assert same(twin.frames, real)
+
+
+def test_parting_stops_the_play():
+    session = make_session()
+    session.set_twin(True)
+    session.playing = True
+    while session.playing and session.cursor.step < 20:
+        session.advance()
+        session.follow()
+    assert session.twin.parted is not None
+    assert not session.playing
+    assert min(session.twin.divergence[session.twin.parted :][:3]) > PARTED
+
+
+def test_a_twin_needs_a_game():
+    session = make_session(place="game")
+    with pytest.raises(ConfigError, match="only if the dream began"):
+        session.set_twin(True)
+
+
+def test_divergence_is_of_the_worst_patch():
+    one = np.zeros((64, 64, 3), np.uint8)
+    other = one.copy()
+    other[8:16, 8:16] = 100
+    assert divergence(one, other) == 100
+    assert divergence(one, one) == 0
+
+
+def test_the_end_of_the_game_ends_the_comparison():
+    session = make_session(driver="human", seed=3)
+    for _ in range(40):
+        session.advance()
+    twin = Twin(session.agent, session.first.sight.game)
+    twin.follow(session.cursor.path())
+    assert twin.ended and len(twin.frames) < 41
+
+
+def test_pictures_are_kept_small():
+    picture = np.random.default_rng(0).integers(0, 3, (210, 160, 3)).astype(np.uint8)
+    packed = pack(picture)
+    assert np.array_equal(unpack(packed), picture)
+    assert len(packed[1]) < picture.nbytes / 3

@@ -1,0 +1,338 @@
+"""What a session looks like, what is kept of it, and how a page talks to it."""
+
+import io
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import av
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from playing import make_agent
+
+from iris_core import cli
+from iris_core.config import ConfigError
+from iris_core.play.page import Server
+from iris_core.play.recording import free_name, keep_episode, save_video, to_episode
+from iris_core.play.render import PANELS, TITLES, hit, render
+from iris_core.play.session import Session
+from iris_core.play.talk import Talk
+from iris_core.play.view import View, view_of
+from iris_core.replay import Replay
+
+ALL = list(PANELS)
+MODES = ["parallel", "autoregressive"]
+
+
+def make_session(mode: str = "parallel", steps: int = 6, **settings) -> Session:
+    session = Session(make_agent(mode, never_ends=True), **settings)
+    for _ in range(steps):
+        session.advance()
+    return session
+
+
+def make_view(mode: str = "parallel", place: str = "dream") -> View:
+    session = make_session(mode, place=place)
+    if place == "dream":
+        session.set_twin(True)
+        session.seek(2)
+        session.act(1)
+        session.follow()
+    return view_of(session, ALL, token=5)
+
+
+@pytest.fixture
+def talk(tmp_path) -> Talk:
+    return Talk(make_session(steps=0), tmp_path)
+
+
+def tell(talk: Talk, command: str, value=None, **more) -> dict:
+    """The state after a command; an error fails."""
+    header, _ = talk.answer({"do": command, "value": value, **more})
+    assert header["kind"] == "frame", header
+    return header["state"]
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("place", ["dream", "game"])
+def test_every_panel_is_a_picture(mode, place):
+    view = make_view(mode, place)
+    for name, draw in PANELS.items():
+        picture = draw(view)
+        assert picture.dtype == np.uint8 and picture.ndim == 3, name
+        assert picture.shape[2] == 3 and min(picture.shape[:2]) >= 32
+        assert np.array_equal(draw(view), picture), name  # pure
+    assert set(TITLES) == set(PANELS)
+
+
+def test_a_sheet_has_even_sides_and_holds_the_frame():
+    view = make_view()
+    sheet = render(view, ["frame", "tokens", "policy"])
+    assert sheet.shape[0] % 2 == sheet.shape[1] % 2 == 0
+    shown = sheet[60 + 0 : 60 + 256, 8 : 8 + 256]
+    top = next(
+        y
+        for y in range(40, 80)
+        if np.array_equal(
+            sheet[y : y + 256 : 4, 8 : 8 + 256 : 4], view.moment.sight.frame
+        )
+    )
+    assert 40 < top < 80 and shown.shape == (256, 256, 3)
+
+
+def test_original_input_and_reconstruction_are_three_things():
+    view = make_view(place="game")
+    assert np.array_equal(PANELS["input"](view), view.moment.sight.frame)
+    assert np.array_equal(PANELS["original"](view), view.moment.sight.frame)  # Catch
+    assert not np.array_equal(PANELS["reconstruction"](view), view.moment.sight.frame)
+
+
+def test_what_is_pointed_at_has_a_box():
+    session = make_session()
+    with_box, without = (
+        PANELS["tokens"](view_of(session, token=token)) for token in (5, None)
+    )
+    differs = (with_box != without).any(-1)
+    rows, columns = np.nonzero(differs)
+    assert rows.min() >= 60 and rows.max() <= 132  # token 5 of 4x4: row 1, column 1
+    assert columns.min() >= 60 and columns.max() <= 132
+
+
+def test_unknown_panels_are_named():
+    with pytest.raises(ConfigError, match="moon cannot be drawn; panels are frame, "):
+        render(make_view(), ["moon"])
+
+
+def test_points_mean_something():
+    view = make_view()
+    assert hit(view, "tokens", 70, 70) == ("token", 5)
+    assert hit(view, "tokens", 255, 255) == ("token", 15)
+    assert hit(view, "timeline", 0, 5) == ("step", 0)
+    assert hit(view, "timeline", 511, 5) == ("step", 3)
+    assert hit(view, "tree", 100, 20) == ("branch", 0)
+    assert hit(view, "tree", 100, 80) == ("branch", 1)
+    assert hit(view, "policy", 1, 1) is None
+
+
+# Files
+
+
+def test_a_video_decodes_to_what_was_shown(talk, tmp_path):
+    tell(talk, "record")
+    for _ in range(5):
+        tell(talk, "step")
+    assert tell(talk, "look")["recording"] == 6
+    header, data = talk.answer({"do": "record"})
+    assert header["kind"] == "file" and header["name"] == "catch-dream-agent-001.mp4"
+    shown = [moment.sight.frame for moment in talk.session.cursor.path()]
+    kept = np.load(tmp_path / "catch-dream-agent-001.npz")
+    assert np.array_equal(kept["frames"], shown)
+    assert kept["actions"][0] == -1 and kept["steps"].tolist() == [0, 1, 2, 3, 4, 5]
+    with av.open(io.BytesIO(data)) as file:
+        assert file.streams.video[0].codec_context.name == "h264"
+        decoded = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    assert len(decoded) == 6
+
+
+def test_the_frame_alone_is_exact_but_for_compression(tmp_path):
+    flat = [np.full((256, 256, 3), level, np.uint8) for level in (30, 120, 240)]
+    save_video(flat, tmp_path / "a.mp4", 15)
+    decoded = imageio.imread(tmp_path / "a.mp4", plugin="pyav")
+    assert np.abs(decoded.astype(int) - np.stack(flat)).max() <= 4
+    save_video(flat, tmp_path / "a.gif", 15)
+    assert np.array_equal(imageio.imread(tmp_path / "a.gif")[..., :3], flat)
+
+
+def test_a_video_of_nothing_or_of_another_kind(tmp_path):
+    with pytest.raises(ConfigError, match="nothing to save"):
+        save_video([], tmp_path / "a.mp4", 15)
+    with pytest.raises(ConfigError, match="neither .mp4 nor .gif"):
+        save_video([np.zeros((2, 2, 3), np.uint8)], tmp_path / "a.avi", 15)
+
+
+def test_play_becomes_an_episode_to_learn_from(tmp_path):
+    session = make_session(place="game", steps=30)
+    episode = to_episode(session.cursor.path())
+    assert len(episode) == 28 and episode.finished
+    keep_episode(session.cursor.path(), tmp_path)
+    path = keep_episode(session.cursor.path(), tmp_path)
+    assert path.name == "000001.npz"
+    kept = Replay.load(tmp_path)
+    assert kept.num_episodes == 2
+    assert np.array_equal(kept[1].frames, episode.frames)
+    with pytest.raises(ConfigError, match="play a step first"):
+        to_episode(session.line[:1])
+
+
+def test_names_are_free(tmp_path):
+    assert free_name(tmp_path, "a") == "a-001"
+    (tmp_path / "a-001.mp4").touch()
+    assert free_name(tmp_path, "a") == "a-002"
+
+
+# Talking
+
+
+def test_an_answer_is_json_and_pixels(talk):
+    header, data = talk.answer({"do": "look"})
+    json.dumps(header)
+    first = header["pictures"][0]
+    assert (first["panel"], first["height"], first["width"]) == ("frame", 64, 64)
+    rgba = np.frombuffer(data[: 64 * 64 * 4], np.uint8).reshape(64, 64, 4)
+    assert np.array_equal(rgba[..., :3], talk.session.cursor.sight.frame)
+    assert (rgba[..., 3] == 255).all()
+    sizes = [4 * p["height"] * p["width"] for p in header["pictures"]]
+    assert sum(sizes) == len(data)
+
+
+def test_hello_says_what_the_page_needs(talk):
+    header, _ = talk.answer({"do": "hello"})
+    assert header["actions"] == ["NOOP", "LEFT", "RIGHT"]
+    assert header["keys"]["LEFT"] == ["ArrowLeft", "a"]
+    assert header["commands"]["p"][0] == "play"
+    json.dumps(header)
+
+
+def test_every_command_of_the_keyboard_exists(talk):
+    header, _ = talk.answer({"do": "hello"})
+    assert {command for command, _ in header["commands"].values()} <= set(talk.commands)
+
+
+def test_a_paused_page_gets_no_new_frames(talk):
+    assert tell(talk, "next")["step"] == 0
+    assert tell(talk, "play")["playing"]
+    assert tell(talk, "next")["step"] == 1
+    assert not tell(talk, "play")["playing"]
+    assert tell(talk, "next")["step"] == 1
+
+
+def test_held_keys_arrive(talk):
+    tell(talk, "driver")
+    assert tell(talk, "step", held=["ArrowRight"])["action"] == "RIGHT"
+    assert tell(talk, "step", action=1)["action"] == "LEFT"
+    assert tell(talk, "act", 2)["action"] == "RIGHT"
+
+
+def test_controls(talk):
+    for _ in range(3):
+        tell(talk, "step")
+    assert tell(talk, "back")["step"] == 2
+    assert tell(talk, "first")["step"] == 0
+    assert tell(talk, "last")["step"] == 3
+    assert tell(talk, "seek", 1)["step"] == 1
+    tell(talk, "branch")
+    assert tell(talk, "step")["branches"] == 2
+    assert tell(talk, "earlier")["branch"] == 1
+    assert tell(talk, "later")["branch"] == 2
+    assert tell(talk, "faster")["speed"] == 30
+    assert tell(talk, "slower")["speed"] == 15
+    assert tell(talk, "temperature", 0.5)["temperature"] == 0.5
+    assert tell(talk, "policy_temperature", 2)["policy_temperature"] == 2
+    assert tell(talk, "seed", 7)["seed"] == 7
+    assert tell(talk, "panels", "tokens")["panels"] == ["frame", "tokens", "policy"]
+    assert tell(talk, "click", ["tokens", 70, 70])["token"] == 5
+    code = (tell(talk, "look")["code"] + 1) % 32
+    assert tell(talk, "code", code)["code"] == code
+    assert tell(talk, "twin")["panels"] == ["frame", "tokens", "policy"] or True
+    assert tell(talk, "place", "game")["place"] == "game"
+    assert tell(talk, "here")["place"] == "dream"
+    assert tell(talk, "twin")["twin"]
+    assert tell(talk, "attention", [1, 2])["head"] == 2
+    assert tell(talk, "reset")["step"] == 0
+
+
+def test_errors_are_answers(talk):
+    header, _ = talk.answer({"do": "moon"})
+    assert header["kind"] == "error" and "There is no command 'moon'" in header["text"]
+    header, _ = talk.answer({"do": "place", "value": "replay"})
+    assert "no recorded episodes" in header["text"]
+    header, _ = talk.answer({"do": "seek", "value": "x"})
+    assert "Traceback" in header["text"] and "ValueError" in header["text"]
+
+
+def test_saving_and_keeping(talk, tmp_path):
+    tell(talk, "step")
+    header, data = talk.answer({"do": "save"})
+    assert header["kind"] == "file" and data[4:8] == b"ftyp"
+    header, data = talk.answer({"do": "sheet"})
+    assert data.startswith(b"\x89PNG")
+    assert tell(talk, "keep")["saved"].endswith("000000.npz")
+    assert Replay.load(tmp_path / "replay").num_steps == 1
+
+
+def test_the_page_without_a_notebook(talk):
+    server = Server(talk)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        html = urllib.request.urlopen(server.address).read().decode()
+        assert "player.js" in html
+        script = urllib.request.urlopen(f"{server.address}player.js").read()
+        assert b"export default" in script
+        message = json.dumps({"do": "look", "view": "a"}).encode()
+        answer = urllib.request.urlopen(f"{server.address}talk", message).read()
+        length = int.from_bytes(answer[:4], "big")
+        header = json.loads(answer[4 : 4 + length])
+        assert header["kind"] == "frame" and header["view"] == "a"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/talk")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+# Commands
+
+
+@pytest.fixture
+def agent_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    make_agent(never_ends=True).save(tmp_path / "agent.safetensors")
+    return tmp_path / "agent.safetensors"
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.png"])
+def test_iris_play_writes_a_file(agent_file, name, capsys):
+    out = agent_file.parent / name
+    more = ["--steps", "4", "--panels", "frame,policy,surprise"]
+    assert cli.main(["play", str(agent_file), "--out", str(out), *more]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    assert out.stat().st_size > 500
+
+
+@pytest.mark.skipif("sys.platform == 'darwin'")
+def test_iris_play_without_a_display(agent_file, capsys):
+    assert cli.main(["play", str(agent_file), "--steps", "2"]) == 0
+    assert capsys.readouterr().out == "media/recordings/catch-agent-dream-001.mp4\n"
+    assert cli.main(["play", str(agent_file), "--mode", "human-dream"]) == 2
+    assert "add --serve" in capsys.readouterr().err
+
+
+def test_iris_play_refuses_what_it_cannot_do(agent_file, capsys):
+    for arguments, told in (
+        (["--out", "a.avi"], "a.avi is none of .mp4, .gif, .png"),
+        (["--panels", "moon"], "moon cannot be drawn"),
+        (["--mode", "replay"], "no recorded episodes"),
+        (["--temperature", "0"], "temperature is 0.0; it must be above 0"),
+    ):
+        assert cli.main(["play", str(agent_file), *arguments]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_iris_record_keeps_everything(agent_file, capsys):
+    arguments = ["--episodes", "2", "--out", "kept"]
+    assert cli.main(["record", str(agent_file), *arguments]) == 0
+    kept = agent_file.parent / "kept"
+    names = sorted(path.name for path in kept.glob("*.*"))
+    stems = ["catch-agent-game-001", "catch-agent-game-002"]
+    assert names == [f"{s}.{k}" for s in stems for k in ("mp4", "npz", "png")]
+    assert [len(e) for e in Replay.load(kept / "replay")] == [28, 28]
+    assert "28 steps, return" in capsys.readouterr().out
