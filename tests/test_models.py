@@ -423,7 +423,10 @@ def test_predictions_and_labels_line_up(mode):
                     if logits is not None:
                         predicted.append(logits)
                         labels.append(tokens[b, t, i] if batch.mask[b, t] else -100)
-                scores.append(wm.head_rewards(x[b, t, -1]))
+                whole = x[b, t, -1]
+                if wm.parallel:  # and the most of each feature over the frame
+                    whole = whole + x[b, t, :-1].max(dim=0).values
+                scores.append(wm.head_rewards(whole))
     expected = torch.stack(predicted)
     assert torch.allclose(wm.predictions(output), expected, atol=1e-5)
     ours = wm.labels(tokens, batch)

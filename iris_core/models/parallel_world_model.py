@@ -179,10 +179,13 @@ class ParallelWorldModel(WorldModel):
             known = blocks[:, 1:, :-1].flatten(0, 1)
             inside = self.token_head(features[:, :-1].flatten(0, 1), known)
             logits.insert(0, rearrange(inside, "(b t) k v -> b t k v", b=b))
+        # Rewards and ends happen somewhere on the frame: the most of each feature over
+        # its positions tells so in all places at once
+        whole = x[:, :, -1] + x[:, :, :-1].amax(dim=2)  # (B, T, E)
         return WorldModelOutput(
             torch.cat(logits, dim=1).flatten(1, 2),  # (B, T * K, vocab)
-            self.head_rewards(x[:, :, -1]),
-            self.head_ends(x[:, :, -1]),
+            self.head_rewards(whole),
+            self.head_ends(whole),
             behind,
         )
 
