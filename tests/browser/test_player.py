@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from conftest import ROOT, open_and_run, pixels, shown, state, wait
 
 from iris_core.play.page import Server
 from iris_core.play.session import Session
 from iris_core.play.source import open_source
 from iris_core.play.talk import Talk
+from iris_core.widgets.browser import open_and_run, shown, wait, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
-AGENT = ROOT / "data" / "agents" / "catch.safetensors"
+AGENT = Path(__file__).resolve().parents[2] / "data" / "agents" / "catch.safetensors"
 CELL = """
 from iris_core.widgets import play
 player = play({agent!r}, place={place!r}, driver={driver!r})
@@ -36,14 +37,21 @@ def decoded(path: Path) -> np.ndarray:
     return np.stack(frames)[:, 1::4, 1::4]
 
 
+READ = """canvas => JSON.stringify([...canvas.getContext("2d")
+    .getImageData(0, 0, canvas.width, canvas.height).data])"""
+
+
 def rgb(player) -> np.ndarray:
-    return np.array(pixels(player), np.uint8).reshape(64, 64, 4)[..., :3]
+    """The frame that is on the page, uint8 (64, 64, 3)."""
+    canvas = player.locator("figure[data-panel=frame] canvas")
+    rgba = np.array(json.loads(canvas.evaluate(READ)), np.uint8)
+    return rgba.reshape(64, 64, 4)[..., :3]
 
 
-def test_jupyterlab(page, jupyter, notebook):
+def test_jupyterlab(page, jupyter, served):
     """Keys arrive and stay here; pause, step, branch; a recording shows what was."""
-    notebook("lab", cell("game", "human"), "'the last cell'")
-    player = open_and_run(page, jupyter("lab"), "lab", "lab")
+    write_notebook(served / "one.ipynb", cell("game", "human"), "'the last cell'")
+    player = open_and_run(page, jupyter("lab"), "lab", "one.ipynb")
     cells = page.locator(".jp-Cell").count()
     before = rgb(player)
     player.focus()
@@ -87,15 +95,16 @@ def test_jupyterlab(page, jupyter, notebook):
     assert np.abs(video.astype(int) - np.stack(seen)).mean() < 3
     player.locator("input[name=tree]").click()
     player.locator("figure[data-panel=tree] canvas").wait_for()
-    recordings = jupyter.folder / "media" / "recordings"
+    recordings = served / "media" / "recordings"
     kept = np.load(next(recordings.glob("catch-game-human-*.npz")))
     assert np.array_equal(kept["frames"], seen)
 
 
-def test_notebook_7(page, jupyter, notebook):
+def test_notebook_7(page, jupyter, served):
     """The page of Notebook 7: a dream, and its error where it can be seen."""
-    notebook("seven", cell("dream", "agent"), "player.session.set_driver('human')")
-    player = open_and_run(page, jupyter("notebook"), "notebook", "seven")
+    other = "player.session.set_driver('human')"
+    write_notebook(served / "two.ipynb", cell("dream", "agent"), other)
+    player = open_and_run(page, jupyter("notebook"), "notebook", "two.ipynb")
     before = rgb(player)
     player.focus()
     page.keyboard.press("n")
@@ -154,4 +163,3 @@ def test_its_own_page(page, address):
     player.locator("input[title='temperature of the dream']").fill("-1")
     player.locator("input[title='temperature of the dream']").press("Enter")
     player.get_by_text("temperature is -1.0; it must be above 0").wait_for()
-    assert state(player, "place") == "replay"
