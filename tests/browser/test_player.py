@@ -9,24 +9,24 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from playing import make_agent
 
 from iris_core.play.page import Server
+from iris_core.play.recording import to_episode
 from iris_core.play.session import Session
-from iris_core.play.source import open_source
 from iris_core.play.talk import Talk
 from iris_core.widgets.browser import open_and_run, shown, wait, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
-AGENT = Path(__file__).resolve().parents[2] / "data" / "agents" / "catch.safetensors"
 CELL = """
 from iris_core.widgets import play
-player = play({agent!r}, place={place!r}, driver={driver!r})
+player = play("catch.safetensors", place={place!r}, driver={driver!r})
 player
 """
 
 
 def cell(place: str, driver: str) -> str:
-    return CELL.format(agent=str(AGENT), place=place, driver=driver).strip()
+    return CELL.format(place=place, driver=driver).strip()
 
 
 def decoded(path: Path) -> np.ndarray:
@@ -46,6 +46,13 @@ def rgb(player) -> np.ndarray:
     canvas = player.locator("figure[data-panel=frame] canvas")
     rgba = np.array(json.loads(canvas.evaluate(READ)), np.uint8)
     return rgba.reshape(64, 64, 4)[..., :3]
+
+
+@pytest.fixture
+def served(served: Path) -> Path:
+    """Jupyter's folder, with an agent in it."""
+    make_agent(never_ends=True).save(served / "catch.safetensors")
+    return served
 
 
 def test_jupyterlab(page, jupyter, served):
@@ -117,8 +124,12 @@ def test_notebook_7(page, jupyter, served):
 
 @pytest.fixture
 def address(tmp_path):
-    source = open_source(AGENT)
-    session = Session(source.agent, "dream", "agent", source.episodes)
+    agent = make_agent(never_ends=True)
+    recorded = Session(agent, "game")
+    for _ in range(9):
+        recorded.advance()
+    episodes = {"best": [to_episode(recorded.line)]}
+    session = Session(agent, "dream", episodes=episodes)
     server = Server(Talk(session, tmp_path))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -141,7 +152,7 @@ def test_its_own_page(page, address):
     wait(page, "s.step === '1'")
     tokens = player.locator("figure[data-panel=tokens] canvas")
     tokens.click(position={"x": 100, "y": 100})
-    player.get_by_text("token 27, code").wait_for()
+    player.get_by_text("token 5, code").wait_for()
     before = rgb(player)
     player.get_by_text("+ 1").click()
     wait(page, "s.branches === '2'")
