@@ -15,7 +15,7 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.12 python3.13 python3.11 pyt
 IN_RANGE := import sys, venv, ensurepip; \
 	sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: help train test notebooks book lab lock clean
+.PHONY: help train test chromium notebooks book lab lock clean
 
 help:
 	@echo "make train  learn a real Atari game on this machine (preset=tutorial)"
@@ -32,13 +32,27 @@ train: $(READY)
 	@$(BIN)/iris train preset=tutorial $(ARGS)
 
 test: export OMP_NUM_THREADS = 1
-test: $(READY)
+test: $(READY) chromium
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -q $(ARGS)
+	$(BIN)/pytest -n 2 -q --ignore=tests/browser $(ARGS)
+	$(BIN)/pytest -q -rs tests/browser
 	IRIS_PRESET=smoke TQDM_DISABLE=1 $(BIN)/pytest -n 2 -q --dist loadscope --nbval-lax \
 		--nbval-current-env --nbval-cell-timeout 120 --timeout 600 notebooks
+
+# The widgets are tested in a real browser, which Debian has; elsewhere, and where
+# nobody may install it, those tests are skipped.
+chromium:
+	@command -v chromium google-chrome > /dev/null && exit; \
+	root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; \
+	if command -v apt-get > /dev/null && $$root true 2> /dev/null; then \
+		echo "Installing chromium for the browser tests"; \
+		$$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium > /dev/null; \
+	fi; \
+	command -v chromium > /dev/null || \
+		echo "NO CHROMIUM on the PATH: THE BROWSER TESTS WILL BE SKIPPED" >&2
 
 # Runs the lessons at the scale that readers see, and keeps their outputs. One:
 # make notebooks ARGS=02_frames_to_tokens.ipynb

@@ -446,6 +446,10 @@ def games(args: argparse.Namespace) -> int:
 
 def bench(args: argparse.Namespace) -> int:
     """iris bench [arguments]"""
+    if args.arguments[:1] == ["play"]:
+        from iris_core.widgets import bench as frames
+
+        return frames.main(args.arguments[1:])
     from iris_core import bench as benchmarks
 
     return benchmarks.main(args.arguments) or 0

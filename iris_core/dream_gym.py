@@ -39,7 +39,7 @@ class Dreams:
 
     def __init__(self, agent: str | Path | Agent, rows: int) -> None:
         self.agent = agent if isinstance(agent, Agent) else find_agent(str(agent))
-        self.dice = Dice(self.agent.device)
+        self.dice = Dice(self.agent.device, self.agent.world_model.turns)
         self.dream = DreamEnv.of(self.agent, self.dice)
         self.rows = rows
         self.steps = np.zeros(rows, np.int64)

@@ -69,9 +69,8 @@ def record(args: argparse.Namespace) -> int:
         save_arrays(session.line, folder / f"{name}.npz")
         keep_episode(session.line, folder / "replay")
         last = session.cursor
-        print(
-            f"{folder / name}.mp4, .npz and .png: {last.step} steps, return {last.total:g}"
-        )
+        told = f"{last.step} steps, return {last.total:g}"
+        print(f"{folder / name}.mp4, .npz and .png: {told}")
     print(f"{folder / 'replay'}: the same episodes, to learn from")
     return 0
 

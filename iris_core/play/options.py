@@ -1,4 +1,4 @@
-"""The options of `iris play` and `iris record`; light, so that `iris --help` is quick."""
+"""The options of `iris play` and `iris record`; light, for `iris --help` is quick."""
 
 from __future__ import annotations
 

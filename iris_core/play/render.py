@@ -283,7 +283,7 @@ def branching_step(view: View) -> int:
 def twin(view: View) -> np.ndarray:
     """Dream and real game under the same actions, their error, and its course."""
     if view.twin is None or not view.twin.path:
-        return note("switched off")
+        return note("for dreams that began in the game")
     at = min(len(view.moment.path()), len(view.twin.path)) - 1
     dreamed, real = view.twin.path[at].sight.frame, view.twin.seen[at]
     error = error_map(real[None], dreamed[None])[0]

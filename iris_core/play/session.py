@@ -382,6 +382,11 @@ class Session:
 
     # The real game under the same actions
 
+    @property
+    def has_game(self) -> bool:
+        """Whether this is a dream that began in the real game."""
+        return self.place == "dream" and self.first.sight.game is not None
+
     def set_twin(self, on: bool) -> None:
         """Play the real game beside the dream, from its start, under its actions.
 
@@ -391,11 +396,12 @@ class Session:
         if not on:
             self.twin = None
             return
-        if self.place != "dream" or self.first.sight.game is None:
+        if not self.has_game:
             raise ConfigError(
                 "The real game can be played beside a dream only if the dream began"
                 " in it: choose the dream, or a new start."
             )
+        assert self.first.sight.game is not None
         self.twin = Twin(self.agent, self.first.sight.game)
 
     def follow(self) -> None:

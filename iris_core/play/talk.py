@@ -30,7 +30,7 @@ from iris_core.play.recording import (
 )
 from iris_core.play.render import PANELS, TITLES, check_panels, hit
 from iris_core.play.session import SPEEDS, Driver, Session
-from iris_core.play.view import view_of
+from iris_core.play.view import View, view_of
 from iris_core.play.worlds import Moment
 
 Answer = tuple[dict[str, Any], bytes]
@@ -83,23 +83,27 @@ class Talk:
         other = self.commands[str(name)](message.get("value"))
         if other is not None:
             return other
+        if "twin" in self.panels and self.session.twin is None:
+            self.session.set_twin(self.session.has_game)
         self.session.follow()
         if self.recorded is not None and self.session.cursor is not self.recorded[-1]:
             self.recorded.append(self.session.cursor)
         stepped = time.perf_counter()
-        drawn, data = self.draw()
+        shown = [*self.panels, "timeline"]
+        view = view_of(self.session, shown, self.token, self.layer, self.head)
+        drawn, data = self.draw(view, shown)
         ended = time.perf_counter()
         milliseconds = {
             "model": 1000 * (stepped - started),
             "drawing": 1000 * (ended - stepped),
         }
         header = {"kind": "frame", "pictures": drawn, "ms": milliseconds}
-        return {**header, "state": self.state()}, data
+        return {**header, "state": self.state(view)}, data
 
-    def draw(self) -> tuple[list[dict[str, Any]], bytes]:
-        """The panels that are switched on, as RGBA."""
-        shown = [*self.panels, "timeline"]
-        view = view_of(self.session, shown, self.token, self.layer, self.head)
+    def draw(
+        self, view: View, shown: Sequence[str]
+    ) -> tuple[list[dict[str, Any]], bytes]:
+        """Panels as RGBA."""
         drawn, data = [], []
         for name in shown:
             picture = PANELS[name](view)
@@ -110,10 +114,10 @@ class Talk:
             data.append(np.dstack([picture, np.full((height, width), 255, np.uint8)]))
         return drawn, b"".join(rgba.tobytes() for rgba in data)
 
-    def state(self) -> dict[str, Any]:
+    def state(self, view: View) -> dict[str, Any]:
         """What the page writes beside the pictures."""
-        session, view = self.session, view_of(self.session)
-        sight, config = session.cursor.sight, session.agent.config
+        session, sight = self.session, view.moment.sight
+        config = session.agent.config
         code = None if self.token is None else int(sight.tokens[0, self.token])
         return {
             "title": view.title,
@@ -233,7 +237,8 @@ class Talk:
         self.session.policy_temperature = float(value)
 
     def do_panels(self, value: Any) -> None:
-        """Switch a panel on or off; the twin panel brings the twin."""
+        """Switch a panel on or off."""
+        check_panels([value])
         chosen = {*self.panels} ^ {value}
         self.panels = [name for name in PANELS if name in chosen]
         self.watch()
@@ -292,10 +297,9 @@ class Talk:
         self.session.dream_from_here()
 
     def do_twin(self, value: Any) -> None:
-        on = self.session.twin is None
-        self.session.set_twin(on)
-        if on != ("twin" in self.panels):
-            self.do_panels("twin")
+        """The real game beside the dream, or no more; its panel comes and goes too."""
+        self.session.set_twin("twin" not in self.panels)
+        self.do_panels("twin")
 
     # Files
 

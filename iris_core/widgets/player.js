@@ -201,7 +201,7 @@ class Page {
 
   showError(text) {
     this.error.hidden = false;
-    this.error.textContent = text;
+    this.error.textContent = `${text}\n(click to close)`;
   }
 
   offer({ name, saved }, buffer) {
@@ -350,7 +350,7 @@ class Page {
     this.number(row, "head", (s) => s.head, (n) =>
       this.tell("attention", [this.state.layer, n]),
     );
-    this.keys = make("div", details);
+    this.keys = make("div", details, { className: "keys" });
   }
 
   buildOver(row) {

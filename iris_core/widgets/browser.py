@@ -1,0 +1,112 @@
+"""Jupyter and a browser on this machine, for tests and measurements of the widgets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from iris_core.config.schema import ConfigError
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 180  # seconds for one thing to happen on a busy machine
+TOKEN = "secret"  # of a server that answers this machine alone
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+# Opens nothing: asks the page itself. "Restart and run" would stop at a dialog.
+RUN_ALL = """async () => {
+  const until = async (ready) => {
+    while (!ready()) await new Promise((done) => setTimeout(done, 100));
+  };
+  await until(() => window.jupyterapp);
+  const app = window.jupyterapp;
+  await app.restored;
+  await until(() => app.shell.currentWidget?.sessionContext);
+  const { sessionContext } = app.shell.currentWidget;
+  await sessionContext.ready;
+  await until(() => sessionContext.session?.kernel?.status === "idle");
+  await app.commands.execute("notebook:run-all-cells");
+}"""
+
+
+def find_chromium() -> str | None:
+    """The browser on the PATH."""
+    found = map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))
+    return next(filter(None, found), None)
+
+
+def start_jupyter(kind: str, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Serve a folder by JupyterLab ("lab") or Notebook 7 ("notebook").
+
+    Its settings are its own, in that folder. Returns the process and the address.
+
+    Raises:
+        ConfigError: it does not start.
+    """
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    names = ("CONFIG", "DATA", "RUNTIME")
+    own = {f"JUPYTER_{name}_DIR": str(folder / f".{name.lower()}") for name in names}
+    library = str(Path(__file__).resolve().parents[2])
+    command = [
+        *(sys.executable, "-m", "jupyter", kind, "--no-browser", "--allow-root"),
+        *("--expose-app-in-browser", f"--ServerApp.port={port}"),
+        *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"),
+    ]
+    log = folder / f"{kind}.log"
+    with log.open("wb") as out:
+        environment = {**os.environ, **own, "PYTHONPATH": library}
+        server = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(5 * PATIENCE):
+        try:
+            urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=9).close()
+            return server, address
+        except OSError:
+            if server.poll() is not None:
+                break
+            time.sleep(0.2)
+    server.kill()
+    raise ConfigError(f"jupyter {kind} did not start:\n{log.read_text()[-2000:]}")
+
+
+def write_notebook(path: Path, *cells: str) -> None:
+    """A notebook of code cells."""
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+        metadata={"kernelspec": KERNEL},
+    )
+    nbformat.write(made, path)
+
+
+def open_and_run(page: Any, address: str, kind: str, name: str) -> Any:
+    """Open a notebook and run it; the player's element, with its first frame."""
+    way = "lab/tree" if kind == "lab" else "notebooks"
+    page.goto(f"{address}/{way}/{name}?token={TOKEN}")
+    page.evaluate(RUN_ALL)
+    return shown(page)
+
+
+def shown(page: Any) -> Any:
+    """The player, when its first frame is there."""
+    player = page.locator(".iris-player")
+    player.locator("figure[data-panel=frame] canvas").wait_for()
+    wait(page, "s.step !== undefined")
+    return player
+
+
+def wait(page: Any, condition: str) -> None:
+    """Until a JavaScript condition on the player's state `s` holds."""
+    page.wait_for_function(
+        f"(() => {{ const s = document.querySelector('.iris-player').dataset;"
+        f" return {condition}; }})()"
+    )

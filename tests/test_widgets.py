@@ -1,0 +1,78 @@
+"""The player's Python side: it passes messages on, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import threading
+
+import numpy as np
+import pytest
+from playing import make_agent
+
+from iris_core.config import ConfigError
+from iris_core.play.session import Session
+from iris_core.play.talk import Talk
+from iris_core.widgets import Player, play
+
+
+@pytest.fixture
+def player(monkeypatch) -> Player:
+    made = play(make_agent(never_ends=True))
+    made.sent = []  # type: ignore[attr-defined]
+    monkeypatch.setattr(made, "send", lambda *message: made.sent.append(message))
+    return made
+
+
+def test_the_view_that_asked_is_answered(player):
+    player.hear(player, {"do": "look", "view": "a"}, [])
+    header, (data,) = player.sent[0]
+    assert header["kind"] == "frame" and header["view"] == "a"
+    rgba = np.frombuffer(data[: 64 * 64 * 4], np.uint8).reshape(64, 64, 4)
+    assert np.array_equal(rgba[..., :3], player.session.cursor.sight.frame)
+
+
+def test_errors_reach_the_page(player):
+    player.hear(player, {"do": "seek", "value": None, "view": "a"}, [])
+    header, _ = player.sent[0]
+    assert header["kind"] == "error" and "TypeError" in header["text"]
+
+
+def test_no_thread_is_left_behind(player):
+    before = set(threading.enumerate())
+    other = play(make_agent())
+    for command in ("play", "next", "next", "twin", "play"):
+        player.hear(player, {"do": command}, [])
+    other.close()
+    assert set(threading.enumerate()) == before
+
+
+def test_what_can_not_be_played_is_said():
+    with pytest.raises(ConfigError, match="moon cannot be drawn"):
+        play(make_agent(), panels=("moon",))
+    with pytest.raises(ConfigError, match="No agent at"):
+        play("nowhere.safetensors")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif("sys.platform != 'linux'")
+def test_ten_thousand_frames_leave_memory_flat(tmp_path, monkeypatch):
+    monkeypatch.setattr("iris_core.play.session.HISTORY", 500)
+    session = Session(make_agent(never_ends=True))
+    talk = Talk(session, tmp_path, ["frame"])
+    talk.answer({"do": "play"})
+    sizes = []
+    for frame in range(1, 10_001):
+        header, _ = talk.answer({"do": "next"})
+        if frame % 2000 == 0:
+            gc.collect()
+            sizes.append(current_size())
+    assert header["state"]["step"] == 10_000
+    assert sizes[-1] - sizes[0] < 10_000_000, sizes
+
+
+def current_size() -> int:
+    """Bytes of memory this process has now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
