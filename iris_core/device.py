@@ -56,6 +56,13 @@ def wants_bf16(config: Config, device: torch.device) -> bool:
     return config.autocast == "always" or on_cuda
 
 
+def refuse_tf32() -> None:
+    """On CUDA, what bf16 autocast leaves in float32 is what needs its digits, such as
+    the distance to the nearest code: TF32 would take them away."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
 WORTH_IT = 1.2  # times as fast: bf16 also costs conversions, and digits
 
 

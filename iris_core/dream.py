@@ -47,6 +47,7 @@ class DreamEnv:
         self.packed = packed and not world_model.parallel
         self.tokens = torch.empty(0, dtype=torch.int64)
         self.past: list[Tensor] = []  # earlier blocks, (B, K + 1) each, oldest first
+        self.cache = world_model.new_cache(0)
 
     @classmethod
     def of(
@@ -86,7 +87,8 @@ class DreamEnv:
         blocks = torch.cat([tokens[:, :-1], actions[..., None]], dim=-1)
         self.past = list(blocks.unbind(1))
         self.tokens = tokens[:, -1]
-        self.cache = self.world_model.new_cache(len(tokens))
+        if self.cache.batch_size != len(tokens):
+            self.cache = self.world_model.new_cache(len(tokens))
         self.refresh()
         self.frames = self.tokenizer.decode(self.tokens) if frames is None else frames
         return self.frames
@@ -100,9 +102,8 @@ class DreamEnv:
         """Let the cache hold the past, and token by token the current frame."""
         known = self.past if self.world_model.parallel else [*self.past, self.tokens]
         self.cache.clear()
-        self.waiting = self.tokens[:, :0]  # tokens that no pass has seen yet
         if self.packed:
-            known[-1], self.waiting = self.tokens[:, :-1], self.tokens[:, -1:]
+            known[-1] = self.tokens[:, :-1]
         if known:
             self.world_model.hidden(torch.cat(known, dim=1), self.cache)
 
@@ -130,37 +131,48 @@ class DreamEnv:
         """
         wm = self.world_model
         needed = wm.tokens_per_block if wm.parallel or predict_frame else 1
-        if self.cache.size + self.waiting.shape[1] + needed > wm.max_tokens:
+        if self.cache.size + self.packed + needed > wm.max_tokens:
             self.refresh()
         block = torch.cat([self.tokens, actions[:, None]], dim=1)
-        new = torch.cat([self.waiting, actions[:, None]], dim=1)
-        output = wm(block if wm.parallel else new, self.cache)
-        rewards = self.sample(output.rewards[:, -1]).float() - 1
-        ends = self.sample(output.ends[:, -1]).bool()
+        tokens, rewards, ends = self.predict(block, predict_frame)
         if predict_frame:
             self.past.append(block)
-            self.tokens = (
-                wm.draw(output, self.draw_tokens)
-                if isinstance(wm, ParallelWorldModel)
-                else self.token_by_token(output)
-            )  # (B, K)
-            self.frames = self.tokenizer.decode(self.tokens)
+            self.tokens = tokens
+            self.frames = self.tokenizer.decode(tokens)
         return self.frames, rewards, ends
+
+    def predict(
+        self, block: Tensor, predict_frame: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sample what follows a block (B, K + 1) of frame tokens and action: the next
+        tokens (B, K), rewards (B,) and ends (B,)."""
+        wm = self.world_model
+        # What no pass has seen yet
+        new = block if wm.parallel else block[:, -2:] if self.packed else block[:, -1:]
+        output = wm(new, self.cache)
+        rewards = self.sample(output.rewards[:, -1]).float() - 1
+        ends = self.sample(output.ends[:, -1]).bool()
+        tokens = block[:, :-1]
+        if predict_frame and isinstance(wm, ParallelWorldModel):
+            tokens = wm.draw(output, self.draw_tokens)
+        elif predict_frame:
+            tokens = self.token_by_token(output)
+        return tokens, rewards, ends
 
     def draw_tokens(self, logits: Tensor) -> Tensor:
         return self.sample(logits / self.temperature)
 
     def token_by_token(self, output: WorldModelOutput) -> Tensor:
         """Sample the next frame's tokens, each seeing those before it: (B, K)."""
+        wm = self.world_model
         tokens: list[Tensor] = []
-        for k in range(self.world_model.tokens_per_frame):
+        while True:
             tokens.append(self.draw_tokens(output.observations[:, -1]))
-            self.waiting = tokens[-1][:, None]  # (B, 1)
-            if k + 1 < self.world_model.tokens_per_frame:
-                output = self.world_model(self.waiting, self.cache)
+            if len(tokens) == wm.tokens_per_frame:
+                break
+            output = wm(tokens[-1][:, None], self.cache)
         if not self.packed:
-            self.world_model.hidden(self.waiting, self.cache)
-            self.waiting = self.waiting[:, :0]
+            wm.hidden(tokens[-1][:, None], self.cache)
         return torch.stack(tokens, dim=1)
 
 
@@ -182,6 +194,7 @@ def imagine(
     slow_critic: ActorCritic | None = None,
     tokens: Tensor | None = None,
     seen: Tensor | None = None,
+    dream: DreamEnv | None = None,
 ) -> Rollout:
     """Let the policy act in its world model for `horizon` steps.
 
@@ -189,10 +202,12 @@ def imagine(
     frame, the LSTM's memory and the dream's context come from those before it. Logits
     and values keep their graph; nothing else has one. slow_critic: whose values the
     returns bootstrap from; the policy's own if None. tokens: of the batch's frames,
-    (B, burn_in + 1, K), and seen: what these decode to, if they are known.
+    (B, burn_in + 1, K), and seen: what these decode to, if they are known. dream: to
+    use again, with its cache; a new one of the agent's if None.
     """
-    dream = DreamEnv.of(agent, sample, packed=True)
-    context = dream.context = min(dream.context, batch.mask.shape[1])
+    dream = dream or DreamEnv.of(agent, sample, packed=True)
+    wanted = agent.config.world_model.dream_context
+    context = dream.context = min(wanted, batch.mask.shape[1])
     with torch.no_grad():
         if tokens is None:
             tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)

@@ -173,11 +173,12 @@ class ActorCritic(nn.Module):
         logits, values = rollout.logits, rollout.values
         if again:
             logits, values = self.replay(rollout)
-        policy = Categorical(logits=logits[:, :-1])
+        policy = Categorical(logits=logits[:, :-1], validate_args=False)
         log_prob = policy.log_prob(actions)
         gain = log_prob * advantages
         if again:
-            before = Categorical(logits=rollout.logits[:, :-1].detach())
+            old = rollout.logits[:, :-1].detach()
+            before = Categorical(logits=old, validate_args=False)
             ratio = (log_prob - before.log_prob(actions)).exp()
             clipped = ratio.clamp(1 - CLIP_RATIO, 1 + CLIP_RATIO)
             gain = torch.minimum(ratio * advantages, clipped * advantages)

@@ -186,7 +186,10 @@ class Tokenizer(nn.Module):
 
     def figures(self, tokens: Tensor, error: Tensor) -> dict[str, Tensor]:
         """Codebook usage of a batch, and the frame's error in [0, 1] units."""
-        counts = torch.bincount(tokens.flatten(), minlength=self.config.vocab_size)
+        counts = error.new_zeros(
+            self.config.vocab_size
+        )  # bincount would wait for a GPU
+        counts.scatter_add_(0, tokens.flatten(), error.new_ones(tokens.numel()))
         p = counts / counts.sum()
         return {
             "codes_used": (counts > 0).sum().float(),

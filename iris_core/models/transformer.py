@@ -20,9 +20,13 @@ class KVCache:
     """
 
     def __init__(self, shape: tuple[int, int, int, int, int], like: Tensor) -> None:
-        self.keys = like.new_zeros(shape)
-        self.values = like.new_zeros(shape)
+        self.keys = like.new_empty(shape)
+        self.values = like.new_empty(shape)
         self.size = 0
+
+    @property
+    def batch_size(self) -> int:
+        return self.keys.shape[1]
 
     @property
     def max_tokens(self) -> int:

@@ -37,6 +37,9 @@ class Component:
         self.config = config
         self.draw_loss = draw_loss
         self.updates = 0  # so far, in the whole run
+        device = next(module.parameters()).device
+        self.asynchronous = device.type == "cuda"
+        self.unseen: tuple[Losses, Tensor] | None = None
 
     def updates_in(self, epoch: int) -> int:
         """How many updates the schedule gives it in an epoch (counted from 1)."""
@@ -53,22 +56,39 @@ class Component:
         """One step of the optimizer; returns detached losses and figures.
 
         DivergedError, with the weights as they were before, if the loss or the
-        gradient is not finite.
+        gradient is not finite. On CUDA, where looking would stop the program until the
+        GPU is done, the next update or `settle` raises it; the weights stay all the
+        same.
         """
         self.module.train()
         with autocast:
             losses = self.draw_loss()
         total = losses.total
-        self.check(total, "loss", losses)
+        if not self.asynchronous:
+            self.check(total, "loss", losses)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
-        self.check(norm, "gradient", losses)
+        if self.asynchronous:
+            self.settle()
+            self.unseen = losses, norm
+            # A fused optimizer looks at this on the device, and may do nothing
+            self.optimizer.found_inf = (~(total + norm).isfinite()).float()  # type: ignore[attr-defined]
+        else:
+            self.check(norm, "gradient", losses)
         self.warm_up()
         self.optimizer.step()
         self.updates += 1
         self.module.eval()
         return {**losses.detached(), "grad_norm": norm}
+
+    def settle(self) -> None:
+        """Look at what the last update left unseen."""
+        if self.unseen is not None:
+            losses, norm = self.unseen
+            self.unseen = None
+            self.check(losses.total, "loss", losses)
+            self.check(norm, "gradient", losses)
 
     def warm_up(self) -> None:
         """The step size grows linearly over the first `warmup_steps` updates."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iris_core.models.tokenizer import Tokenizer
-from iris_core.replay import Batch
+from iris_core.replay import Batch, onto
 
 PADDING = 0  # the slot of what is no frame
 
@@ -84,7 +84,7 @@ class TokenCache:
         if missing.any():
             new, at = np.unique(slots[missing], return_index=True)
             rows, steps = (axis[at] for axis in missing.nonzero())
-            pixels = batch.pixels_at(rows, steps).to(self.table.device)
+            pixels = onto(batch.pixels_at(rows, steps), self.table.device)
             tokens = self.tokenizer.tokenize(pixels.float() / 255)
             self.table[self.there(new)] = tokens.to(torch.int16)
             self.encoded[new] = True
@@ -114,7 +114,7 @@ class TokenCache:
         return frames
 
     def there(self, slots: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(slots).to(self.table.device, non_blocking=True)
+        return onto(torch.from_numpy(slots), self.table.device)
 
     # A checkpoint holds it: tokens encoded in another company may differ in rounding
 

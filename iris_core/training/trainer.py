@@ -23,10 +23,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from iris_core.config import Config, preset_of
-from iris_core.device import bf16_autocast, resolve_device, wants_bf16
+from iris_core.device import bf16_autocast, refuse_tf32, resolve_device, wants_bf16
 from iris_core.dream import imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
+from iris_core.graphed_dream import GraphedDream
 from iris_core.models.actor_critic import Rollout, follow, slow_copy
 from iris_core.models.agent import Agent, Card, categorical
 from iris_core.models.losses import Losses
@@ -73,6 +74,7 @@ class Trainer:
         self.config = config
         self.run_folder = run
         self.device = resolve_device(config.device)
+        refuse_tf32()
         if config.threads > 0:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
@@ -94,6 +96,7 @@ class Trainer:
         self.components = self.make_components()
         self.progress = Progress()
         self.meter = Meter()
+        self.graphs: GraphedDream | None = None
         self.dreamt: Rollout | None = None  # what the actor-critic learns from again
         self.stopping = False
 
@@ -180,8 +183,23 @@ class Trainer:
         slow = self.slow_critic if config.target_decay > 0 else None
         tokens = self.tokens(batch)
         seen = self.token_cache.reconstructions(batch, tokens)
-        starts, horizon = batch.to(self.device), config.horizon
-        return imagine(self.agent, starts, horizon, categorical, slow, tokens, seen)
+        return imagine(
+            self.agent,
+            batch.to(self.device),
+            config.horizon,
+            categorical,
+            slow,
+            tokens,
+            seen,
+            self.graphed_dream() if self.device.type == "cuda" else None,
+        )
+
+    def graphed_dream(self) -> GraphedDream:
+        """The dream of rollouts on CUDA, in the world model as it is now."""
+        if self.graphs is None:
+            self.graphs = GraphedDream(self.agent)
+        self.graphs.follow(self.agent.world_model, self.components[1].updates)
+        return self.graphs
 
     def actor_critic_loss(self) -> Losses:
         if self.dreamt is not None:
@@ -317,6 +335,8 @@ class Trainer:
                     self.meter.add(name, do())
                     progress.step += 1
                     bar.update()
+            for component in self.components:
+                component.settle()
             progress.stretch += 1
             progress.step = 0
         report.epoch(progress.epoch, self.meter.means())

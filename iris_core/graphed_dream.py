@@ -1,0 +1,153 @@
+"""Dreams on a GPU without a word from the CPU: the token passes as CUDA graphs.
+
+At the paper's sizes a step of a dream is 16 passes of some 200 small kernels each, and
+starting a kernel takes longer than the kernel. A CUDA graph is recorded once and then
+started as a whole. Its shapes are fixed, so there is one for every length of the cache
+that a step can begin with: 20 at the paper's sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from iris_core.dream import DreamEnv
+from iris_core.models.agent import Agent, Sampler, categorical
+from iris_core.models.world_model import WorldModel
+
+Outputs = tuple[Tensor, ...]
+WARM_UPS = 2  # runs before a recording, in which libraries choose their kernels
+
+
+class Graph(Protocol):
+    """Something that was recorded; `replay` computes it anew into `outputs`."""
+
+    outputs: Outputs
+
+    def replay(self) -> None: ...
+
+
+class CudaGraph:
+    """`do()` as a CUDA graph; it must read and write the same tensors every time."""
+
+    def __init__(self, do: Callable[[], Outputs]) -> None:
+        before = torch.cuda.get_rng_state()
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UPS):
+                do()
+        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.set_rng_state(before)  # as if nothing had been sampled
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.outputs = do()
+
+    def replay(self) -> None:
+        self.graph.replay()
+
+
+@dataclass
+class Recorded:
+    """A recorded step, and what a replay does not do by itself."""
+
+    graph: Graph
+    size_after: int  # of the cache
+
+
+class GraphedDream(DreamEnv):
+    """A `DreamEnv` whose steps are recorded once and replayed from then on.
+
+    It dreams in a copy of the world model whose linear weights have autocast's dtype,
+    so that a pass converts none: the numbers are those of autocast. The copy stays
+    where it is, as graphs need; `follow` brings it up to date. record: makes a graph.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        sample: Sampler = categorical,
+        record: Callable[[Callable[[], Outputs]], Graph] = CudaGraph,
+    ) -> None:
+        config = agent.config.world_model
+        super().__init__(
+            agent.tokenizer,
+            deepcopy(agent.world_model).requires_grad_(False).eval(),
+            sample,
+            config.dream_context,
+            config.dream_temperature,
+            packed=True,
+        )
+        self.record = record
+        self.version = -1
+        self.recorded: dict[tuple[int, bool], Recorded] = {}
+        self.block = torch.empty(0)  # what the graphs read
+        device = agent.device.type
+        if torch.is_autocast_enabled(device):
+            halve(self.world_model, torch.get_autocast_dtype(device))
+
+    def follow(self, world_model: WorldModel, version: int) -> None:
+        """Take another version of the weights, if it is another."""
+        if version == self.version:
+            return
+        self.version = version
+        with torch.no_grad():
+            for ours, theirs in zip(
+                self.world_model.parameters(), world_model.parameters(), strict=True
+            ):
+                ours.copy_(theirs)
+
+    def start(
+        self, tokens: Tensor, actions: Tensor, frames: Tensor | None = None
+    ) -> Tensor:
+        """As in a `DreamEnv`; another number of dreams needs other graphs."""
+        if self.cache.batch_size != len(tokens):
+            self.recorded = {}
+            self.block = tokens.new_zeros(len(tokens), tokens.shape[2] + 1)
+        return super().start(tokens, actions, frames)
+
+    def predict(
+        self, block: Tensor, predict_frame: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        self.block.copy_(block)
+        key = self.cache.size, predict_frame
+        if key not in self.recorded:
+            self.recorded[key] = self.record_step(predict_frame)
+        recorded = self.recorded[key]
+        recorded.graph.replay()
+        self.cache.size = recorded.size_after
+        tokens, rewards, ends = (each.clone() for each in recorded.graph.outputs)
+        return tokens, rewards, ends
+
+    def record_step(self, predict_frame: bool) -> Recorded:
+        size = self.cache.size
+        step = super().predict
+
+        def do() -> Outputs:
+            self.cache.size = size
+            # Graphs outlive the casts that autocast would keep for later
+            device = self.block.device.type
+            with (
+                torch.no_grad(),
+                torch.autocast(
+                    device,
+                    torch.get_autocast_dtype(device),
+                    torch.is_autocast_enabled(device),
+                    cache_enabled=False,
+                ),
+            ):
+                return step(self.block, predict_frame)
+
+        return Recorded(self.record(do), self.cache.size)
+
+
+def halve(module: nn.Module, dtype: torch.dtype) -> None:
+    """Give linear layers the dtype to which autocast would convert them."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            part.to(dtype)

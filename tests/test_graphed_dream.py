@@ -1,0 +1,122 @@
+"""Recorded steps dream what plain ones do. The recorder is a stand-in without a GPU;
+the last test needs one."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from iris_core.config import load_config
+from iris_core.dream import DreamEnv, imagine
+from iris_core.graphed_dream import GraphedDream, Outputs
+from iris_core.models.agent import Agent
+from iris_core.replay import Batch
+
+ROWS = 3
+
+
+class Replayed:
+    """What a CUDA graph does: the same tensors are read and written every time."""
+
+    made = 0
+
+    def __init__(self, do: Callable[[], Outputs]) -> None:
+        Replayed.made += 1
+        state = torch.get_rng_state()
+        self.do, self.outputs = do, do()
+        torch.set_rng_state(state)
+
+    def replay(self) -> None:
+        for kept, new in zip(self.outputs, self.do(), strict=True):
+            kept.copy_(new)
+
+
+def make_agent(*overrides: str) -> Agent:
+    torch.manual_seed(0)
+    smaller = ["world_model.max_blocks=4", *overrides]
+    agent = Agent.from_config(load_config("smoke", smaller), 3).eval()
+    with torch.no_grad():
+        for p in agent.world_model.parameters():
+            p.mul_(3)
+    return agent
+
+
+def make_starts(steps: int) -> Batch:
+    torch.manual_seed(1)
+    shape = (ROWS, steps)
+    return Batch(
+        torch.randint(256, (*shape, 3, 64, 64), dtype=torch.uint8),
+        torch.randint(3, shape),
+        torch.zeros(shape),
+        torch.zeros(shape, dtype=torch.bool),
+        torch.ones(shape, dtype=torch.bool),
+    )
+
+
+def rollout(agent: Agent, dream: DreamEnv | None, seed: int) -> list[Tensor]:
+    torch.manual_seed(seed)
+    found = imagine(agent, make_starts(3), horizon=9, dream=dream)
+    return [found.frames, found.actions, found.rewards, found.ends, found.logits]
+
+
+@pytest.mark.parametrize("prediction", ["autoregressive", "parallel"])
+@pytest.mark.parametrize("context", [1, 2])
+@pytest.mark.parametrize("bf16", [False, True])
+def test_recorded_rollouts_are_the_plain_ones(prediction, context, bf16):
+    """Over several refreshes of the cache, and rollouts that replay all steps."""
+    agent = make_agent(
+        f"world_model.prediction={prediction}", f"world_model.dream_context={context}"
+    )
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        dream = GraphedDream(agent, record=Replayed)
+        recordings = []
+        for seed in range(3):
+            ours, theirs = rollout(agent, dream, seed), rollout(agent, None, seed)
+            assert all(map(torch.equal, ours, theirs))
+            recordings.append(Replayed.made)
+    assert recordings[0] == recordings[-1]  # nothing new is recorded later
+    assert len(dream.recorded) <= 5
+
+
+def test_other_weights_are_followed():
+    agent = make_agent()
+    dream = GraphedDream(agent, record=Replayed)
+    dream.follow(agent.world_model, version=0)
+    before = rollout(agent, dream, 0)
+    with torch.no_grad():
+        for p in agent.world_model.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    assert all(map(torch.equal, rollout(agent, dream, 0), before))  # not yet
+    dream.follow(agent.world_model, version=0)
+    assert all(map(torch.equal, rollout(agent, dream, 0), before))  # the same version
+    dream.follow(agent.world_model, version=1)
+    ours, theirs = rollout(agent, dream, 0), rollout(agent, None, 0)
+    assert all(map(torch.equal, ours, theirs))
+    assert not torch.equal(ours[2], before[2]) or not torch.equal(ours[0], before[0])
+
+
+def test_the_agents_own_world_model_is_left_alone():
+    agent = make_agent()
+    with torch.autocast("cpu", torch.bfloat16):
+        dream = GraphedDream(agent, record=Replayed)
+    assert all(p.dtype == torch.float32 for p in agent.world_model.parameters())
+    assert all(p.requires_grad for p in agent.world_model.parameters())
+    dtypes = {p.dtype for p in dream.world_model.parameters()}
+    assert dtypes == {torch.float32, torch.bfloat16}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_graphs_dream_what_plain_steps_do():
+    agent = make_agent().to("cuda")
+    dream = GraphedDream(agent)
+    starts = make_starts(3).to("cuda")
+    for seed in range(3):
+        found = []
+        for each in (dream, None):
+            torch.manual_seed(seed)
+            found.append(imagine(agent, starts, horizon=9, dream=each))
+        assert torch.equal(found[0].actions, found[1].actions)
+        assert torch.equal(found[0].rewards, found[1].rewards)
+        torch.testing.assert_close(found[0].frames, found[1].frames)
