@@ -11,6 +11,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
+from playing import make_agent
 from playwright import sync_api as playwright
 from playwright.sync_api import Browser, Page
 
@@ -47,8 +48,10 @@ def page(browser: Browser, request) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory) -> Path:
-    """The folder that Jupyter shows."""
-    return tmp_path_factory.mktemp("served")
+    """The folder that Jupyter shows, with an agent in it."""
+    folder: Path = tmp_path_factory.mktemp("served")
+    make_agent(never_ends=True).save(folder / "catch.safetensors")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -48,13 +48,6 @@ def rgb(player) -> np.ndarray:
     return rgba.reshape(64, 64, 4)[..., :3]
 
 
-@pytest.fixture
-def served(served: Path) -> Path:
-    """Jupyter's folder, with an agent in it."""
-    make_agent(never_ends=True).save(served / "catch.safetensors")
-    return served
-
-
 def test_jupyterlab(page, jupyter, served):
     """Keys arrive and stay here; pause, step, branch; a recording shows what was."""
     write_notebook(served / "one.ipynb", cell("game", "human"), "'the last cell'")
