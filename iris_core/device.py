@@ -74,7 +74,7 @@ def bf16_gain(size: int = 512, repeats: int = 5) -> float:
     AMX is hidden, and far less where bf16 is emulated. The least of a few interleaved
     tries, in processor time, so that other programs do not decide it.
     """
-    least = {}
+    least: dict[torch.dtype, float] = {}
     for _ in range(repeats + 1):
         for dtype in (torch.float32, torch.bfloat16):
             x = torch.ones(size, size, dtype=dtype)

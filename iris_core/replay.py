@@ -85,9 +85,15 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device; bytes travel, floats are made there."""
-        here = (self.pixels, self.actions, self.rewards, self.ends, self.mask)
-        there = (onto(tensor, device) for tensor in here)
-        return Batch(*there, self.places, self.episodes)
+        return Batch(
+            onto(self.pixels, device),
+            onto(self.actions, device),
+            onto(self.rewards, device),
+            onto(self.ends, device),
+            onto(self.mask, device),
+            self.places,
+            self.episodes,
+        )
 
     def __len__(self) -> int:
         return len(self.pixels)
