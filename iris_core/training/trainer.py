@@ -79,6 +79,8 @@ class Trainer:
         self.run_folder = run
         self.device = resolve_device(config.device)
         refuse_tf32()
+        if self.device.type == "cuda" and self.device.index:
+            torch.cuda.set_device(self.device)  # graphs are recorded on the current one
         if config.threads > 0:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
