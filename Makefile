@@ -15,12 +15,13 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.12 python3.13 python3.11 pyt
 IN_RANGE := import sys, venv, ensurepip; \
 	sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: help train test chromium notebooks book lab lock clean
+.PHONY: help train test chromium gpu-check notebooks book lab lock clean
 
 help:
 	@echo "make train  learn a real Atari game on this machine (preset=tutorial)"
 	@echo "            make train ARGS=\"env.game=Breakout\" changes any setting"
 	@echo "make test   ruff, mypy and all tests"
+	@echo "make gpu-check  on a CUDA GPU: the golden numbers, CUDA graphs, speed"
 	@echo "make lab    JupyterLab on the notebooks"
 	@echo "make notebooks  run all notebooks again and keep their outputs"
 	@echo "make book   the notebooks as web pages, in build/book"
@@ -53,6 +54,17 @@ chromium:
 	fi; \
 	command -v chromium > /dev/null || \
 		echo "NO CHROMIUM on the PATH: THE BROWSER TESTS WILL BE SKIPPED" >&2
+
+# On a machine with a CUDA GPU: proves its numbers, runs everything once, and measures.
+# results/benchmarks then holds tutorial-cuda and paper-cuda, as JSON and as pictures.
+gpu-check: $(READY)
+	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or \
+		sys.exit(f"PyTorch {torch.__version__} sees no CUDA GPU here.")'
+	IRIS_TEST_DEVICE=cuda $(BIN)/pytest -q tests/test_golden_models.py \
+		tests/test_graphed_dream.py
+	$(BIN)/iris train preset=smoke device=cuda outputs=build/gpu-check
+	$(BIN)/iris bench preset=tutorial device=cuda $(ARGS)
+	$(BIN)/iris bench preset=paper device=cuda $(ARGS)
 
 # Runs the lessons at the scale that readers see, and keeps their outputs. One:
 # make notebooks ARGS=02_frames_to_tokens.ipynb

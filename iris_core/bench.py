@@ -1,7 +1,9 @@
-"""How long each part of training takes on this machine: `iris bench preset=tutorial`.
+"""How long training takes on this machine, and why: `iris bench preset=tutorial`.
 
 The parts are the trainer's own, at a preset's sizes, on a few hundred steps of random
-play. Weights are random: what they are does not change how long they take.
+play. Weights are random: what they are does not change how long they take. Beside them:
+what every optimisation is worth (ladder.py), the least that the work could take
+(floors.py), and what a full run would (bench_report.py).
 """
 
 from __future__ import annotations
@@ -23,11 +25,10 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from iris_core.config import Config, ConfigError, load_config
-from iris_core.dream import DreamEnv
 from iris_core.envs.vector import make_vector
 from iris_core.evaluate import TestPlay
 from iris_core.training.collect import to_frames
-from iris_core.training.runs import Run, find_versions, write_atomic
+from iris_core.training.runs import find_versions, write_atomic
 from iris_core.training.trainer import Trainer
 
 RANDOM_STEPS = 400  # in the replay that updates sample from
@@ -38,30 +39,34 @@ Timing = dict[str, float]  # batch, and seconds of one call: median, least, most
 
 
 def main(argv: Sequence[str]) -> int:
-    """iris bench [name=value ...] [--repeats N] [--out FILE]; returns the exit code."""
+    """iris bench [name=value ...] [options]; returns the exit code."""
     parser = argparse.ArgumentParser(prog="iris bench", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="name=value")
     parser.add_argument("--repeats", type=int, default=5, metavar="N")
+    about = "of this device, an hour: prices the full run"
+    parser.add_argument("--price", type=float, metavar="USD", help=about)
     about = "the JSON; by default results/benchmarks/PRESET-DEVICE.json"
     parser.add_argument("--out", type=Path, metavar="FILE", help=about)
     args = parser.parse_intermixed_args(argv)
     if args.repeats < 1:
         parser.error("--repeats must be 1 or more")
+    from iris_core import bench_report  # which is built on this file
+
     config = load_config(overrides=args.overrides)
     with tempfile.TemporaryDirectory() as folder:
         config.outputs = folder
-        trainer = Trainer(config, Run.create(config))
+        trainer = bench_report.make_trainer(config)
         out = args.out or default_file(args.overrides, trainer.device)
         check_folder(out)
-        timings = measure(trainer, args.repeats)
-    report = {
-        "overrides": args.overrides,
-        "repeats": args.repeats,
-        "machine": machine(config),
-        "seconds": timings,
-    }
+        report = {
+            "overrides": args.overrides,
+            "repeats": args.repeats,
+            "machine": machine(config),
+            **bench_report.study(trainer, config, args.repeats, args.price),
+        }
     write_atomic(out, json.dumps(report, indent=2) + "\n")
-    print(f"{table(timings)}\n\n{out}")
+    bench_report.draw(report, out.with_suffix(".png"))
+    print(f"{bench_report.text(report)}\n\n{out}")
     return 0
 
 
@@ -121,7 +126,8 @@ def without_gradient(trainer: Trainer, do: Callable[..., Any], *args: Any) -> Pa
 
 def dreaming(trainer: Trainer, batch: int) -> Part:
     """A step of `batch` dreams; the cache is refreshed in its turn."""
-    dream = DreamEnv.of(trainer.agent)
+    with trainer.autocast:
+        dream = trainer.new_dream()
     frames = trainer.replay.sample_frames(batch, trainer.rng, trainer.device)
     without_gradient(trainer, dream.reset, frames)()
     actions = torch.zeros(batch, dtype=torch.int64, device=trainer.device)
@@ -144,13 +150,17 @@ def testing(trainer: Trainer, games: int) -> Part:
 def timed(part: Part, repeats: int, device: torch.device) -> Timing:
     """Seconds of one call: the median over repeats after a warm-up, and the spread."""
 
+    # On one core, processor time: other programs do not count
+    one_core = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if one_core else time.perf_counter
+
     def seconds(times: int) -> float:
         wait_for(device)
-        started = time.perf_counter()
+        started = clock()
         for _ in range(times):
             part()
         wait_for(device)
-        return (time.perf_counter() - started) / times
+        return (clock() - started) / times
 
     seconds(1)  # kernels are chosen and memory is taken
     times = math.ceil(SHORTEST / seconds(1))
@@ -183,12 +193,3 @@ def cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def table(timings: dict[str, Timing]) -> str:
-    """Milliseconds, a part a line."""
-    lines = [f"{'ms':20}{'batch':>6}{'median':>10}{'least':>10}{'most':>10}"]
-    for name, timing in timings.items():
-        cells = [f"{1000 * timing[key]:10.2f}" for key in ("median", "least", "most")]
-        lines.append(f"{name:20}{timing['batch']:6}{''.join(cells)}")
-    return "\n".join(lines)

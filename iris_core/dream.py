@@ -50,10 +50,8 @@ class DreamEnv:
         self.cache = world_model.new_cache(0)
 
     @classmethod
-    def of(
-        cls, agent: Agent, sample: Sampler = categorical, packed: bool = False
-    ) -> DreamEnv:
-        """The dream that an agent's configuration asks for."""
+    def of(cls, agent: Agent, sample: Sampler = categorical) -> DreamEnv:
+        """The dream that an agent's configuration asks for, packed."""
         config = agent.config.world_model
         return cls(
             agent.tokenizer,
@@ -61,8 +59,12 @@ class DreamEnv:
             sample,
             config.dream_context,
             config.dream_temperature,
-            packed,
+            packed=True,
         )
+
+    def follow(self, world_model: WorldModel, version: int) -> None:
+        """Dream in this world model, whose version tells when it has changed."""
+        self.world_model = world_model
 
     @torch.no_grad()
     def reset(self, frames: Tensor, actions: Tensor | None = None) -> Tensor:
@@ -205,7 +207,7 @@ def imagine(
     (B, burn_in + 1, K), and seen: what these decode to, if they are known. dream: to
     use again, with its cache; a new one of the agent's if None.
     """
-    dream = dream or DreamEnv.of(agent, sample, packed=True)
+    dream = dream or DreamEnv.of(agent, sample)
     wanted = agent.config.world_model.dream_context
     context = dream.context = min(wanted, batch.mask.shape[1])
     with torch.no_grad():

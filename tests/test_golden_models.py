@@ -1,10 +1,12 @@
 """The models reproduce the published implementation's numbers (tests/golden/golden_a).
 
 Tolerances are the largest error over the largest value of the array, and tight on
-purpose: a LayerNorm eps of 1e-6 or a tanh-GELU would be noticed.
+purpose: a LayerNorm eps of 1e-6 or a tanh-GELU would be noticed. IRIS_TEST_DEVICE=cuda
+checks a GPU's numbers, as `make gpu-check` does.
 """
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iris_core.config.schema import Config
+from iris_core.device import refuse_tf32
 from iris_core.dream import DreamEnv, imagine
+from iris_core.graphed_dream import GraphedDream
 from iris_core.models.actor_critic import Rollout, lambda_returns
 from iris_core.models.agent import Agent, greedy
 from iris_core.models.world_model import WorldModel, WorldModelOutput
 from iris_core.pretrained import load_published, read_config, to_published
 from iris_core.replay import Batch
 
+DEVICE = os.environ.get("IRIS_TEST_DEVICE", "cpu")
 GOLDEN = Path(__file__).parent / "golden"
 AGENT = GOLDEN / "golden_a" / "agent.pt"
 META = json.loads((GOLDEN / "golden_a" / "config.json").read_text())["meta"]
@@ -29,8 +34,16 @@ TOLERANCE = {"tok": 1e-4, "act": 1e-4, "imag": 1e-4, "dream": 1e-4}
 TOLERANCE |= {"wm": 1e-5, "wml": 1e-5, "ac": 1e-5, "lam": 1e-6, "acl": 1e-6}
 
 
+CUDA = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not DEVICE.startswith("cuda"), reason="needs a CUDA device"),
+]
+if DEVICE != "cpu":
+    refuse_tf32()
+
+
 def golden(name: str) -> Tensor:
-    return torch.from_numpy(IO[name])
+    return torch.from_numpy(IO[name]).to(DEVICE)
 
 
 def frames(name: str) -> Tensor:
@@ -52,7 +65,7 @@ def check(ours: Tensor, name: str) -> None:
 @pytest.fixture
 def agent() -> Agent:
     """The small agent, fresh for every test so that gradients do not mix."""
-    agent = load_published(AGENT)
+    agent = load_published(AGENT).to(DEVICE)
     agent.config.tokenizer.loss.perceptual = 0.0  # the golden loss leaves LPIPS out
     return agent
 
@@ -209,7 +222,7 @@ def test_world_model_chunk_by_chunk(agent: Agent) -> None:
 def test_block_causal_world_model(grad: bool) -> None:
     config = read_config(torch.load(AGENT, weights_only=True))
     config.world_model.attention = "block_causal"
-    model = load_published(AGENT, config=config).world_model
+    model = load_published(AGENT, config=config).world_model.to(DEVICE)
     with torch.set_grad_enabled(grad):
         check_logits(model(golden("wm/tokens")), "block_causal_", ends=False)
 
@@ -285,7 +298,7 @@ def test_actor_critic(agent: Agent, start: str) -> None:
 
 @torch.no_grad()
 def test_masked_rows_keep_their_state(agent: Agent) -> None:
-    mask = torch.tensor([[True], [False], [True], [False]])
+    mask = torch.tensor([[True], [False], [True], [False]], device=DEVICE)
     state = agent.actor_critic.burn_in(frames("ac/obs_u8")[:, 4:5], mask)
     logits, values = agent.actor_critic.heads(state)
     check(logits[:, None], "ac/masked_call_logits")
@@ -295,7 +308,7 @@ def test_masked_rows_keep_their_state(agent: Agent) -> None:
 def test_gradient_through_time(agent: Agent) -> None:
     policy, x = agent.actor_critic, frames("ac/obs_u8")
     state = policy.burn_in(x[:, :4], golden("ac/burnin_mask"))
-    total = torch.zeros(())
+    total = torch.zeros((), device=DEVICE)
     for t in range(4, 10):
         logits, values, state = policy(x[:, t], state)
         total = total + values.pow(2).mean() + F.log_softmax(logits, -1)[:, 0].mean()
@@ -344,11 +357,13 @@ def test_act(agent: Agent) -> None:
 # --- dreams
 
 
-def test_imagination(agent: Agent) -> None:
+@pytest.mark.parametrize("recorded", [False, pytest.param(True, marks=CUDA)])
+def test_imagination(agent: Agent, recorded: bool) -> None:
     pixels, mask = golden("imag/obs_u8"), golden("imag/mask_padding")
-    zeros = torch.zeros(mask.shape)
+    zeros = torch.zeros(mask.shape, device=DEVICE)
     batch = Batch(pixels, zeros.long(), zeros, zeros.bool(), mask)
-    rollout = imagine(agent, batch, META["imag_horizon"], sample=greedy)
+    dream = GraphedDream(agent, greedy) if recorded else None
+    rollout = imagine(agent, batch, META["imag_horizon"], greedy, dream=dream)
     ours = rollout.frames.mul(255).round()
     assert (ours - golden("imag/out_observations")).abs().max() <= 1
     check(rollout.actions, "imag/out_actions")
@@ -373,5 +388,5 @@ def test_dream(agent: Agent) -> None:
     check(torch.stack(tokens), "dream/tokens")
     check(torch.stack(rewards), "dream/rewards")
     check(torch.stack(ends), "dream/dones")
-    check(torch.tensor(sizes), "dream/kv_size_after_step")
+    check(torch.tensor(sizes, device=DEVICE), "dream/kv_size_after_step")
     check(shown[0], "dream/last_obs0")

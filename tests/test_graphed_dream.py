@@ -1,5 +1,5 @@
 """Recorded steps dream what plain ones do. The recorder is a stand-in without a GPU;
-the last test needs one."""
+the last test needs a real one."""
 
 from collections.abc import Callable
 
@@ -108,15 +108,17 @@ def test_the_agents_own_world_model_is_left_alone():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_graphs_dream_what_plain_steps_do():
+@pytest.mark.parametrize("bf16", [False, True])
+def test_cuda_graphs_dream_what_plain_steps_do(bf16):
     agent = make_agent().to("cuda")
-    dream = GraphedDream(agent)
     starts = make_starts(3).to("cuda")
-    for seed in range(3):
-        found = []
-        for each in (dream, None):
-            torch.manual_seed(seed)
-            found.append(imagine(agent, starts, horizon=9, dream=each))
-        assert torch.equal(found[0].actions, found[1].actions)
-        assert torch.equal(found[0].rewards, found[1].rewards)
-        torch.testing.assert_close(found[0].frames, found[1].frames)
+    with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+        dream = GraphedDream(agent)
+        for seed in range(3):
+            found = []
+            for each in (dream, None):
+                torch.manual_seed(seed)
+                found.append(imagine(agent, starts, horizon=9, dream=each))
+            assert torch.equal(found[0].actions, found[1].actions)
+            assert torch.equal(found[0].rewards, found[1].rewards)
+            torch.testing.assert_close(found[0].frames, found[1].frames)

@@ -21,14 +21,14 @@ def test_passes_are_those_of_a_real_dream(horizon, blocks):
     config = load_config("smoke", [f"world_model.max_blocks={blocks}"])
     agent = Agent.from_config(config, num_actions=3).eval()
     wm, count = agent.world_model, 0
-    forward = wm.forward
+    forward = wm.transformer.forward
 
     def counted(*arguments):
         nonlocal count
         count += 1
         return forward(*arguments)
 
-    wm.forward = counted
+    wm.transformer.forward = counted
     dream = DreamEnv(agent.tokenizer, wm)
     dream.reset(torch.zeros(1, 3, 64, 64))
     for step in range(horizon):

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from iris_core.config import Config, preset_of
 from iris_core.device import bf16_autocast, refuse_tf32, resolve_device, wants_bf16
-from iris_core.dream import imagine
+from iris_core.dream import DreamEnv, imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
 from iris_core.graphed_dream import GraphedDream
@@ -75,6 +75,8 @@ class Trainer:
         self.run_folder = run
         self.device = resolve_device(config.device)
         refuse_tf32()
+        if self.device.type == "cuda" and self.device.index:
+            torch.cuda.set_device(self.device)  # graphs are recorded on the current one
         if config.threads > 0:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
@@ -86,6 +88,8 @@ class Trainer:
         if not resuming:  # the run's own checkpoint has what came from elsewhere
             checkpoint.start_parts(self.agent, config.init)
         self.agent.to(self.device).eval()
+        if config.tokenizer.architecture == "vqgan":  # convolutions are faster so
+            self.agent.tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.slow_critic = slow_copy(self.agent.actor_critic)
         self.replay = Replay()
         # Patches are looked up as fast as their reconstructions would be
@@ -96,7 +100,7 @@ class Trainer:
         self.components = self.make_components()
         self.progress = Progress()
         self.meter = Meter()
-        self.graphs: GraphedDream | None = None
+        self.dreams: DreamEnv | None = None
         self.dreamt: Rollout | None = None  # what the actor-critic learns from again
         self.stopping = False
 
@@ -191,15 +195,20 @@ class Trainer:
             slow,
             tokens,
             seen,
-            self.graphed_dream() if self.device.type == "cuda" else None,
+            self.dream_env(),
         )
 
-    def graphed_dream(self) -> GraphedDream:
-        """The dream of rollouts on CUDA, in the world model as it is now."""
-        if self.graphs is None:
-            self.graphs = GraphedDream(self.agent)
-        self.graphs.follow(self.agent.world_model, self.components[1].updates)
-        return self.graphs
+    def dream_env(self) -> DreamEnv:
+        """Where rollouts happen: in the world model as it is now."""
+        if self.dreams is None:
+            self.dreams = self.new_dream()
+        self.dreams.follow(self.agent.world_model, self.components[1].updates)
+        return self.dreams
+
+    def new_dream(self) -> DreamEnv:
+        if self.device.type == "cuda":
+            return GraphedDream(self.agent)
+        return DreamEnv.of(self.agent)
 
     def actor_critic_loss(self) -> Losses:
         if self.dreamt is not None:

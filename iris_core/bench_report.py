@@ -1,0 +1,169 @@
+"""What `iris bench` finds out about a trainer, as numbers, as text and as a picture."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from iris_core import floors, ladder
+from iris_core.bench import Timing, measure
+from iris_core.config.schema import Config
+from iris_core.device import resolve_device
+from iris_core.figures.style import BLUE, ORANGE, STYLE, WIDTH
+from iris_core.models.perceptual import LPIPS
+from iris_core.training.runs import Run
+from iris_core.training.trainer import Trainer
+
+# The most that a CPU is given of the paper's batches, and of the horizon
+SMALL = {"tokenizer": 8, "world_model": 2, "actor_critic": 4}
+SHORT = 5
+
+Report = dict[str, Any]
+
+
+def make_trainer(config: Config) -> Trainer:
+    """A trainer of these settings, its batches cut where a CPU would take hours."""
+    small = deepcopy(config)
+    paper_sized = config.tokenizer.architecture == "vqgan"
+    if paper_sized and resolve_device(config.device).type == "cpu":
+        for component, size in SMALL.items():
+            updates = getattr(small, component).updates
+            updates.batch_size = min(updates.batch_size, size)
+        small.actor_critic.horizon = min(config.actor_critic.horizon, SHORT)
+    trainer = Trainer(small, Run.create(small))
+    if config.tokenizer.loss.perceptual > 0:  # no download: any weights take as long
+        trainer.agent.tokenizer._lpips.append(LPIPS())
+    return trainer
+
+
+def study(
+    trainer: Trainer, config: Config, repeats: int, price: float | None
+) -> Report:
+    """Parts, ladder, floors, and the projected run of `config`, whose batches are not
+    cut; price: of an hour of this device, in USD."""
+    seconds = measure(trainer, repeats)
+    rungs = ladder.climb(trainer, repeats)
+    for rung in rungs:
+        rung.seconds["epoch"] = epoch_seconds(trainer, rung.seconds)
+    agent, bf16 = trainer.agent, trainer.bf16
+    peak, unit = floors.measure_peak(trainer.device, bf16), floors.unit_flop(agent)
+    here, whole = (
+        floors.floors(agent, each, unit, peak, bf16)
+        for each in (trainer.config, config)
+    )
+    hours = {}
+    for rung in (rungs[0], rungs[-1]):
+        times = {"collect": seconds["collect_step"]["median"]}
+        for c in trainer.components:  # a whole batch at the rate of the cut one
+            larger = whole[c.name].flop / here[c.name].flop
+            times[c.name] = rung.seconds[c.name] * larger
+        hours[rung.name] = floors.run_seconds(trainer, config, times) / 3600
+    best = rungs[-1].seconds
+    limits = {name: floor.seconds for name, floor in here.items()}
+    limits["epoch"] = epoch_seconds(trainer, limits)
+    return {
+        "seconds": seconds,
+        "batches": {c.name: c.config.batch_size for c in trainer.components},
+        "horizon": trainer.config.actor_critic.horizon,
+        "ladder": [asdict(rung) for rung in rungs],
+        "peak": asdict(peak),
+        "gflop_of_one": {name: flop / 1e9 for name, flop in unit.items()},
+        "floors": {name: asdict(floor) for name, floor in here.items()},
+        "limits": limits,
+        "share_of_limit": {name: least / best[name] for name, least in limits.items()},
+        "full_run_hours": hours,
+        "usd_an_hour": price,
+    }
+
+
+def epoch_seconds(trainer: Trainer, seconds: dict[str, float]) -> float:
+    """Of an epoch's updates, all components under way, at the seconds of each."""
+    return sum(seconds[c.name] * c.config.steps_per_epoch for c in trainer.components)
+
+
+# Text
+
+
+def text(report: Report) -> str:
+    """The whole report, for a terminal."""
+    parts = table(report["seconds"])
+    return f"{parts}\n\n{ladder_table(report)}\n\n{full_run(report)}"
+
+
+def table(timings: dict[str, Timing]) -> str:
+    """Milliseconds, a part a line."""
+    lines = [f"{'ms':20}{'batch':>6}{'median':>10}{'least':>10}{'most':>10}"]
+    for name, timing in timings.items():
+        cells = [f"{1000 * timing[key]:10.2f}" for key in ("median", "least", "most")]
+        lines.append(f"{name:20}{timing['batch']:6}{''.join(cells)}")
+    return "\n".join(lines)
+
+
+def ladder_table(report: Report) -> str:
+    """Milliseconds of every rung, then the gain, the floor and the share of it."""
+    rungs = report["ladder"]
+    names = list(rungs[0]["seconds"])
+    lines = [f"{'ms':32}" + "".join(f"{name:>14}" for name in names)]
+    rows = {rung["name"]: rung["seconds"] for rung in rungs}
+    rows["limit"] = report["limits"]
+    for title, seconds in rows.items():
+        cells = "".join(f"{1000 * seconds[name]:14.1f}" for name in names)
+        lines.append(f"{title:32}{cells}")
+    gains = "".join(f"{gain(report, name):13.1f}x" for name in names)
+    shares = "".join(f"{report['share_of_limit'][name]:14.0%}" for name in names)
+    lines += [f"{'gain':32}{gains}", f"{'share of the limit':32}{shares}"]
+    return "\n".join(lines)
+
+
+def gain(report: Report, part: str) -> float:
+    """How many times as fast the highest rung is as the lowest."""
+    first, last = report["ladder"][0], report["ladder"][-1]
+    return first["seconds"][part] / last["seconds"][part]
+
+
+def full_run(report: Report) -> str:
+    """Hours, and what they cost if the price is known."""
+    lines = ["a full run, tests left out:"]
+    price = report["usd_an_hour"]
+    for name, hours in report["full_run_hours"].items():
+        cost = "" if price is None else f", {price * hours:,.0f} USD"
+        lines.append(f"{name:32}{hours:12,.1f} hours{cost}")
+    return "\n".join(lines)
+
+
+# The picture
+
+
+def draw(report: Report, path: Path) -> None:
+    """The ladder of every part as bars: times as fast as the literal computation."""
+    rungs = report["ladder"]
+    names = list(rungs[0]["seconds"])
+    with plt.rc_context(STYLE):
+        size = (WIDTH * 1.6, 0.9 + 0.24 * len(rungs))
+        figure, axes = plt.subplots(1, len(names), figsize=size, sharey=True)
+        for ax, name in zip(axes, names, strict=True):
+            first = rungs[0]["seconds"][name]
+            times = [first / rung["seconds"][name] for rung in rungs]
+            bars = ax.barh([rung["name"] for rung in rungs], times, color=BLUE)
+            ax.bar_label(bars, labels=[f" {each:.1f}" for each in times], fontsize=6)
+            limit = first / report["limits"][name]
+            ax.axvline(limit, color=ORANGE)
+            ax.set_xscale("log")
+            ax.set_xlim(0.5, 2 * max(limit, *times))
+            last = 1000 * rungs[-1]["seconds"][name]
+            ax.set_title(f"{name.replace('_', ' ')}\nnow {last:,.0f} ms")
+            ax.set_xlabel("times as fast")
+        axes[0].invert_yaxis()
+        figure.suptitle(device_name(report) + ". Orange: the limit", fontsize=7)
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def device_name(report: Report) -> str:
+    machine = report["machine"]
+    on_cpu = machine["device"].startswith("cpu")
+    return machine["cpu"] if on_cpu else machine["device"]

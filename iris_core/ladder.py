@@ -1,0 +1,129 @@
+"""What each optimisation is worth: from the paper's loop taken literally to this one.
+
+Every rung switches one more optimisation on, computes the same losses as the lowest
+from the same random numbers, and is timed. All in one run, on one machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from iris_core.bench import Part, dreaming, timed
+from iris_core.literal import OPTIMISATIONS, Optimisation
+from iris_core.training.trainer import Trainer
+
+# How far apart two rungs may be, relative to the value: what golden tests allow, and
+# where bf16 rounds to three digits
+CLOSE, CLOSE_IN_BF16 = 1e-4, 5e-2
+
+
+@dataclass
+class Rung:
+    """seconds: of one call of each part. difference: the largest of its losses' from
+    those of the lowest rung, relative to these."""
+
+    name: str
+    seconds: dict[str, float]
+    difference: float
+
+
+def climb(trainer: Trainer, repeats: int) -> list[Rung]:
+    """Every rung that a trainer's device and configuration have, the lowest first.
+
+    Raises:
+        RuntimeError: a rung computes something else.
+    """
+    steps = [o for o in OPTIMISATIONS if o.applies(trainer)]
+    names = ["the paper's loop, literally", *(f"+ {o.name}" for o in steps)]
+    missing = [steps[height:] for height in range(len(names))]
+    # All losses come first: timing an update changes the weights
+    differences = compare(trainer, dict(zip(names, missing, strict=True)))
+    rungs = []
+    for name, without in zip(names, missing, strict=True):
+        with standing(trainer, without):
+            seconds = {
+                part: timed(do, repeats, trainer.device)["median"]
+                for part, do in parts(trainer).items()
+            }
+        rungs.append(Rung(name, seconds, differences[name]))
+    return rungs
+
+
+@contextmanager
+def standing(trainer: Trainer, without: list[Optimisation]) -> Iterator[None]:
+    """On a rung: all optimisations but these."""
+    with ExitStack() as stack:
+        for optimisation in without:
+            stack.enter_context(optimisation.without(trainer))
+        trainer.dreams = None  # made anew, as this rung makes it
+        yield
+    trainer.dreams = None
+
+
+def compare(
+    trainer: Trainer, missing: dict[str, list[Optimisation]]
+) -> dict[str, float]:
+    """How far every rung's losses are from those of the first."""
+    losses = {}
+    for name, without in missing.items():
+        with standing(trainer, without):
+            losses[name] = losses_of(trainer)
+    literal = next(iter(losses.values()))
+    found = {name: largest_difference(each, literal) for name, each in losses.items()}
+    for name, difference in found.items():
+        check(name, difference, trainer.bf16)
+    return found
+
+
+def parts(trainer: Trainer) -> dict[str, Part]:
+    """What is timed: an update of each component, and a dream's step."""
+    updates = {c.name: trainer.updater(c) for c in trainer.components}
+    return {**updates, "dream step": dreaming(trainer, 1)}
+
+
+def losses_of(trainer: Trainer) -> dict[str, Tensor]:
+    """Every term of every loss of a new batch, nothing trained or dropped out."""
+    found = {}
+    for component in trainer.components:
+        with fixed_numbers(trainer), torch.no_grad(), trainer.autocast:
+            losses = component.draw_loss()
+        for name, value in losses.terms.items():
+            found[f"{component.name}/{name}"] = value.float()
+    return found
+
+
+@contextmanager
+def fixed_numbers(trainer: Trainer) -> Iterator[None]:
+    """The same random numbers each time, and nothing changed for what follows."""
+    before = trainer.rng.getstate()
+    devices = [trainer.device] if trainer.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(0)
+        trainer.rng.seed(0)
+        try:
+            yield
+        finally:
+            trainer.rng.setstate(before)
+
+
+def largest_difference(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
+    """Relative to each value of `theirs`, which has the same names."""
+    scale = {name: value.abs().clamp(min=1e-3) for name, value in theirs.items()}
+    return max(
+        float((ours[name] - value).abs() / scale[name])
+        for name, value in theirs.items()
+    )
+
+
+def check(name: str, difference: float, bf16: bool) -> None:
+    allowed = CLOSE_IN_BF16 if bf16 else CLOSE
+    if difference > allowed:
+        raise RuntimeError(
+            f"The rung '{name}' computes something else: its losses differ from the "
+            f"literal ones by {difference:.1e} of their value, more than {allowed:.0e}."
+        )
