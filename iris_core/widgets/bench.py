@@ -1,8 +1,9 @@
 """How many frames of a dream the player shows a second: `iris bench play`.
 
 The parts apart: the model's step and the drawing in processor time, the way to the page
-and the page's own work by the clock; then all together, in JupyterLab in a real browser, while the agent dreams and
-while the same dream is shown again without the model.
+and the page's own work by the clock; then all together, in JupyterLab in a real
+browser, while the agent dreams and while the same dream is shown again without the
+model.
 """
 
 from __future__ import annotations
