@@ -1,5 +1,6 @@
 """A session of play: worlds, drivers, back and forth, branches, the game's twin."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,14 +8,17 @@ import pytest
 import torch
 from playing import make_agent
 
-from iris_core.config import ConfigError
+from iris_core.config import Config, ConfigError
+from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination, attention
 from iris_core.play.keys import COMMANDS, PARTS, action_of, key_map, parts_of
 from iris_core.play.session import HISTORY, Session
 from iris_core.play.source import open_source
 from iris_core.play.twin import PARTED, Twin, divergence
 from iris_core.play.worlds import pack, unpack
+from iris_core.pretrained import to_published
 from iris_core.replay import Episode, Replay
+from iris_core.training.runs import Run
 
 MODES = ["parallel", "autoregressive"]
 modes = pytest.mark.parametrize("mode", MODES)
@@ -226,6 +230,45 @@ def test_an_agents_neighbours_and_a_run_folder(tmp_path):
     assert [path.name for path in found.episodes["agent"]] == ["000000.npz"]
     session = Session(found.agent, "replay", episodes=found.episodes)
     assert session.kind == "agent"
+
+
+def test_a_run_folder_has_four_kinds_of_episodes(tmp_path):
+    agent = make_agent()
+    run = Run.create(replace(agent.config, outputs=str(tmp_path)))
+    agent.save(run.agent)
+    replay = Replay()
+    replay.add(make_episode())
+    replay.save(run.replay)
+    for kind in ("train", "test", "imagination"):
+        make_episode(4).save(run.episodes(kind) / "best.npz")
+    found = open_source(run.path)
+    counts = {kind: len(paths) for kind, paths in found.episodes.items()}
+    assert counts == {"train": 2, "test": 1, "imagination": 1, "best": 3}
+    assert found.recordings == run.path / "media" / "recordings"
+    session = Session(found.agent, episodes=found.episodes)
+    session.set_episode("imagination", 0)
+    for _ in range(9):
+        session.advance()
+    assert session.cursor.step == 4
+    session.new_start()
+    assert session.cursor.step == 0 and session.place == "replay"
+
+
+def test_a_published_checkpoint_knows_its_actions_names(tmp_path):
+    """Of its own it has numbers only."""
+    config = Config()
+    config.tokenizer.channels = config.tokenizer.z_channels = 32
+    config.tokenizer.num_res_blocks = 1
+    config.world_model.embed_dim, config.world_model.num_layers = 16, 1
+    config.actor_critic.lstm_dim = 16
+    agent = Agent.from_config(config, 4)
+    torch.save(to_published(agent.state_dict()), tmp_path / "Breakout.pt")
+    found = open_source(tmp_path / "Breakout.pt")
+    session = Session(found.agent, driver="human")
+    assert session.meanings == ["NOOP", "FIRE", "RIGHT", "LEFT"]
+    moment = session.advance([" "])
+    assert moment.action == 1 and moment.sight.foresight is not None
+    assert moment.sight.filled == (1, 20)
 
 
 # Back and forth, branches

@@ -13,7 +13,7 @@ from iris_core.models.agent import Agent
 from iris_core.play.worlds import Moment, to_picture, tokenize
 
 PATCH = 8  # pixels: about the size of what moves
-PARTED = 16.0  # of 255: more than the noise of a good dream, less than a lost object
+PARTED = 10.0  # of 255: Catch's ball one pixel off makes 9
 STEPS = 3  # above it: what is lost stays lost, a wobble does not last
 
 
