@@ -162,8 +162,8 @@ def timed(part: Part, repeats: int, device: torch.device) -> Timing:
         wait_for(device)
         return (clock() - started) / times
 
-    seconds(1)  # kernels are chosen and memory is taken
-    times = math.ceil(SHORTEST / seconds(1))
+    # In the first call kernels are chosen and memory is taken
+    times = math.ceil(SHORTEST / max(seconds(1), 1e-9))
     each = [seconds(times) for _ in range(repeats)]
     return {"median": median(each), "least": min(each), "most": max(each)}
 

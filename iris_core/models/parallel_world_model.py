@@ -52,6 +52,8 @@ class TokenHead(nn.Module):
     """
 
     white: Tensor
+    first: Tensor
+    second: Tensor
 
     def __init__(self, vocab_size: int, grid: int, side: int, embed_dim: int) -> None:
         super().__init__()
@@ -66,21 +68,31 @@ class TokenHead(nn.Module):
         row = torch.arange(grid)
         white = (row[:, None] + row) % 2 == 1
         self.register_buffer("white", white, persistent=False)
+        for name, cells in (("first", ~white), ("second", white)):  # turns, as places
+            places = cells.flatten().nonzero().flatten()
+            self.register_buffer(name, places, persistent=False)
 
     def features(self, x: Tensor) -> Tensor:
         """What the past says of each token: (N, K / side^2, E) -> (N, narrow, h, w)."""
         x = rearrange(x, "n (h w) e -> n e h w", h=self.grid // self.side)
         return self.grow(x)
 
-    def forward(self, features: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        tokens: Tensor | None = None,
+        places: Tensor | slice = slice(None),
+    ) -> Tensor:
         """Logits from features; tokens (N, K): of the frame, only black ones are seen
-        (None: nothing is known of it yet, and logits of white ones are not final)."""
+        (None: nothing is known of it yet, and logits of white ones are not final).
+        places: where they are wanted, if not everywhere."""
         if tokens is not None:
             known = self.known(rearrange(tokens, "n (h w) -> n h w", h=self.grid))
             known = known * ~self.white[..., None]
             seen = self.look(rearrange(known, "n h w e -> n e h w"))
             features = features + seen * self.white
-        return self.score(rearrange(F.relu(features), "n e h w -> n (h w) e"))
+        x = rearrange(F.relu(features), "n e h w -> n (h w) e")
+        return self.score(x[:, places])
 
 
 class ParallelWorldModel(WorldModel):
@@ -142,8 +154,7 @@ class ParallelWorldModel(WorldModel):
 
     @property
     def turns(self) -> list[Tensor]:
-        white = self.token_head.white.flatten()
-        return [(~white).nonzero().flatten(), white.nonzero().flatten()]
+        return [self.token_head.first, self.token_head.second]
 
     def code_tables(self) -> list[Tensor]:
         """The weights with a row a code: two to embed a token, one to score it."""
@@ -166,24 +177,29 @@ class ParallelWorldModel(WorldModel):
         x = x + self.time_emb.weight[first : first + t, None]
         return self.transformer(rearrange(x, "b t p e -> b (t p) e"), cache)
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
-        """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's."""
+    def forward(
+        self, tokens: Tensor, cache: KVCache | None = None, labelled: bool = False
+    ) -> WorldModelOutput:
+        """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's. labelled:
+        leave out the predictions of the frame behind them, which has no labels."""
         blocks = rearrange(tokens, "b (t k) -> b t k", k=self.tokens_per_frame + 1)
         b, t, _ = blocks.shape
         x = rearrange(self.hidden(tokens, cache), "b (t p) e -> b t p e", t=t)
         features = self.token_head.features(x[:, :, :-1].flatten(0, 1))
         features = rearrange(features, "(b t) e h w -> b t e h w", b=b)
         behind = features[:, -1]  # of the frame that comes after the last block
-        logits = [self.token_head(behind)[:, None]]
+        logits = [] if labelled else [self.token_head(behind)[:, None]]
         if t > 1:
             known = blocks[:, 1:, :-1].flatten(0, 1)
             inside = self.token_head(features[:, :-1].flatten(0, 1), known)
             logits.insert(0, rearrange(inside, "(b t) k v -> b t k v", b=b))
+        # A copy of all logits is worth avoiding
+        joined = logits[0] if len(logits) == 1 else torch.cat(logits, dim=1)
         # Rewards and ends happen somewhere on the frame: the most of each feature over
         # its positions tells so in all places at once
         whole = x[:, :, -1] + x[:, :, :-1].amax(dim=2)  # (B, T, E)
         return WorldModelOutput(
-            torch.cat(logits, dim=1).flatten(1, 2),  # (B, T * K, vocab)
+            joined.flatten(1, 2),  # (B, T * K, vocab)
             self.head_rewards(whole),
             self.head_ends(whole),
             behind,
@@ -201,5 +217,5 @@ class ParallelWorldModel(WorldModel):
         logits = output.observations[:, -self.tokens_per_frame :]
         tokens = torch.zeros_like(logits[..., 0], dtype=torch.int64)
         tokens[:, black] = sample(logits[:, black])
-        tokens[:, white] = sample(self.token_head(output.features, tokens)[:, white])
+        tokens[:, white] = sample(self.token_head(output.features, tokens, white))
         return tokens

@@ -154,13 +154,21 @@ class WorldModel(nn.Module):
         frame, action, _ = places(start, length, self.tokens_per_block, tokens.device)
         return self.transformer(self.embed(tokens, start, frame, action), cache)
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
-        """tokens (B, L) int64: frame, action, frame, ... behind those of the cache."""
+    def forward(
+        self, tokens: Tensor, cache: KVCache | None = None, labelled: bool = False
+    ) -> WorldModelOutput:
+        """tokens (B, L) int64: frame, action, frame, ... behind those of the cache.
+
+        labelled: leave out the predictions of a frame behind a whole segment, which
+        has no labels.
+        """
         start, length = cache.size if cache is not None else 0, tokens.shape[1]
         x = self.hidden(tokens, cache)
         _, action, predicts = places(
             start, length, self.tokens_per_block, tokens.device
         )
+        if labelled:
+            predicts = predicts[: -self.unlabelled]
         return WorldModelOutput(
             self.head_observations(x[:, predicts]),
             self.head_rewards(x[:, action]),
@@ -218,9 +226,9 @@ class WorldModel(nn.Module):
 
     def loss(self, frame_tokens: Tensor, batch: Batch) -> Losses:
         """Three cross-entropies, summed: frame_tokens (B, T, K) int64."""
-        output = self(self.sequence(frame_tokens, batch.actions))
+        output = self(self.sequence(frame_tokens, batch.actions), labelled=True)
         labels = self.labels(frame_tokens, batch)
-        logits = self.predictions(output)
+        logits = output.observations.flatten(0, 1)
         terms = {
             "observations": cross_entropy(
                 logits, labels.observations, self.weights(frame_tokens)
