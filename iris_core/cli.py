@@ -38,7 +38,22 @@ examples:
   iris play outputs/2026-01-31/12-00-00         its dream, in a browser
   iris settings preset=tutorial --changed       where a preset leaves the paper
   iris figures                                  the paper's figures and tables
+  iris sweep games=Pong,Boxing seeds=3          six runs, side by side with Ray
 """
+
+SWEEP_HELP = [
+    "settings of the sweep; any of iris train may follow:",
+    "  games=all            the 26; laptop: 12 of them; or names: Pong,Boxing",
+    "  seeds=1              how many, from 0; or which: [3,4]",
+    "  name=NAME            of its folder outputs/sweeps/NAME; by default PRESET-GAMES",
+    "  resources.cpu=1      cores of a run",
+    "  resources.gpu=0      GPUs of a run: 0.5 puts two runs on one",
+    "  retries=3            how often a lost or failed run is started again",
+    "  address=ADDRESS      of a Ray cluster (auto: the one around); by default this"
+    " machine",
+    "  results=FOLDER       for scores.csv, table.md and what figures read",
+    "The same command goes on with a sweep that was stopped.",
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,6 +108,14 @@ def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
 
     command = add(resume, "resume", "continue a run that stopped, exactly")
     command.add_argument("folder", metavar="RUN", help="its run folder")
+
+    command = add(sweep, "sweep", "train many runs with Ray: games and seeds")
+    command.epilog = "\n".join(SWEEP_HELP)
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_overrides(command)
+    command.add_argument(
+        "--plan", action="store_true", help="print the runs and their cost, and stop"
+    )
 
     command = add(evaluate, "eval", "play test episodes with a trained agent")
     command.add_argument(
@@ -259,6 +282,20 @@ def finish(trainer: Trainer, run: Run) -> int:
         print(f"\nInterrupted and saved. To continue: {command}")
         return INTERRUPTED
     return 0
+
+
+def sweep(args: argparse.Namespace) -> int:
+    """iris sweep [options] [overrides] [--plan]"""
+    from iris_core.sweep.plan import read_sweep
+    from iris_core.sweep.run import run_sweep
+
+    wanted = read_sweep(args.overrides)
+    try:
+        failed = run_sweep(wanted, only_plan=args.plan)
+    except KeyboardInterrupt:
+        print("\nStopped; the runs are saved. The same command goes on with them.")
+        return INTERRUPTED
+    return BAD_INPUT if failed else 0
 
 
 def evaluate(args: argparse.Namespace) -> int:

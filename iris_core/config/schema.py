@@ -307,6 +307,12 @@ class TrainingConfig:
     """The epoch loop (appendix A, algorithm 1)."""
 
     epochs: int = setting(600, "epochs", low=1)
+    cpu_minutes: float = setting(
+        0.0,
+        "train for so many CPU minutes, tests left out, instead of `epochs`: no epoch"
+        " begins after them, and each collects; 0: epochs decide",
+        low=0.0,
+    )
     checkpoint_every: int = setting(1, "epochs between two checkpoints", low=1)
     reconstructions_gib: float = setting(
         5.0,

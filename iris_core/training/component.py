@@ -43,14 +43,7 @@ class Component:
 
     def updates_in(self, epoch: int) -> int:
         """How many updates the schedule gives it in an epoch (counted from 1)."""
-        config = self.config
-        if epoch <= config.start_after_epoch or self.frozen(epoch):
-            return 0
-        first = epoch == config.start_after_epoch + 1
-        return max(config.steps_per_epoch, config.first_epoch_steps * first)
-
-    def frozen(self, epoch: int) -> bool:
-        return 0 < self.config.stop_after_epoch < epoch
+        return updates_in(self.config, epoch)
 
     def update(self, autocast: torch.autocast) -> dict[str, Tensor]:
         """One step of the optimizer; returns detached losses and figures.
@@ -105,3 +98,11 @@ class Component:
             f"The {what} of the {self.name} became {value.item()} in its update "
             f"{self.updates + 1} ({terms})"
         )
+
+
+def updates_in(config: UpdatesConfig, epoch: int) -> int:
+    """How many updates a schedule has in an epoch (counted from 1)."""
+    if epoch <= config.start_after_epoch or 0 < config.stop_after_epoch < epoch:
+        return 0
+    first = epoch == config.start_after_epoch + 1
+    return max(config.steps_per_epoch, config.first_epoch_steps * first)

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from iris_core.config.schema import TrainingConfig
 from iris_core.dream import DreamEnv, imagine
 from iris_core.envs.baselines import (
     best_constant_action,
@@ -70,13 +71,12 @@ class Reporter:
         metrics["cpu_minutes"] = progress.cpu_seconds / 60
         if seconds := metrics.get("collect/seconds_per_step"):
             metrics["collect/steps_per_second"] = self.config.env.num_envs / seconds
-        last = epoch == self.config.training.epochs
-        if epoch % self.config.evaluation.every == 0 or last:
+        if epoch % self.config.evaluation.every == 0 or self.trainer.is_last(epoch):
             metrics |= self.test(epoch)
         self.keep_best_train()
         for logger in self.loggers:
             logger.log(epoch, metrics)
-        tqdm.write(epoch_line(epoch, self.config.training.epochs, metrics))
+        tqdm.write(epoch_line(epoch, self.config.training, metrics))
 
     def test(self, epoch: int) -> dict[str, float]:
         """Test episodes, figures of the world model on them, and pictures."""
@@ -306,7 +306,7 @@ def dreamed_episode(dream: Rollout, row: int) -> Episode:
     )
 
 
-def epoch_line(epoch: int, epochs: int, metrics: dict[str, float]) -> str:
+def epoch_line(epoch: int, training: TrainingConfig, metrics: dict[str, float]) -> str:
     """One line: what was learned in an epoch, and how long it will take to the end."""
     figures = [
         ("return", "collect/return", "{:.1f}"),
@@ -328,4 +328,7 @@ def epoch_line(epoch: int, epochs: int, metrics: dict[str, float]) -> str:
         if not math.isnan(metrics.get(key, math.nan))
     ]
     steps = f"{metrics['env_steps']:,.0f} steps in {metrics['minutes']:.1f} min"
-    return " | ".join([f"epoch {epoch:>3}/{epochs}", steps, *known])
+    until = f"/{training.epochs}"
+    if training.cpu_minutes > 0:
+        until = f" | {metrics['cpu_minutes']:.1f}/{training.cpu_minutes:g} CPU min"
+    return " | ".join([f"epoch {epoch:>3}{until}", steps, *known])

@@ -48,20 +48,22 @@ class Run:
     config: Config
 
     @classmethod
-    def create(cls, config: Config) -> Run:
+    def create(cls, config: Config, folder: Path | None = None) -> Run:
         """Make a new folder under `config.outputs`, with its config and versions.
+
+        folder: make this one instead; what an earlier attempt left there is used.
 
         Raises:
             ConfigError: the folder cannot be written, or the device is not there.
         """
         versions = json.dumps(find_versions(config.device), indent=2) + "\n"
-        path = Path(config.outputs)
+        path = folder or Path(config.outputs)
         try:
-            path = new_folder(path)
+            path = folder or new_folder(path)
             for name in FOLDERS:
-                (path / name).mkdir(parents=True)
-            write_atomic(path / "config.yaml", config_to_yaml(config))
+                (path / name).mkdir(parents=True, exist_ok=True)
             write_atomic(path / "versions.json", versions)
+            write_atomic(path / "config.yaml", config_to_yaml(config))
         except OSError as error:
             raise ConfigError(
                 f"cannot write the run folder {path}: {error.strerror}."

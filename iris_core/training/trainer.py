@@ -224,7 +224,7 @@ class Trainer:
         if epoch == 1 and collection.warm_start_steps > 0:
             steps = -(-collection.warm_start_steps // n)
             stretches.append(("warm_start", steps, self.warm_step))
-        if epoch <= collection.epochs:
+        if epoch <= collection.epochs or self.config.training.cpu_minutes > 0:
             steps = -(-collection.steps_per_epoch // n)
             stretches.append(("collect", steps, self.collect_step))
         for component in self.components:
@@ -317,8 +317,10 @@ class Trainer:
         report = Reporter(self, loggers)
         try:
             with self.interruptible():
-                while progress.epoch <= config.training.epochs:
+                begun = progress.stretch > 0 or progress.step > 0
+                while begun or not self.is_last(progress.epoch - 1):
                     self.run_epoch(report)
+                    begun = False
                 return report.finish()
         except Interrupted:
             checkpoint.save(self, self.run_folder)
@@ -331,6 +333,13 @@ class Trainer:
         finally:
             for logger in loggers:
                 logger.close()
+
+    def is_last(self, epoch: int) -> bool:
+        """Whether the run ends with an epoch that has just been trained."""
+        training = self.config.training
+        if training.cpu_minutes > 0:
+            return self.progress.cpu_seconds >= 60 * training.cpu_minutes
+        return epoch >= training.epochs
 
     def run_epoch(self, report: Reporter) -> None:
         """What is left of the epoch under way, then its test, line and checkpoint."""
@@ -353,7 +362,7 @@ class Trainer:
         progress.epoch += 1
         progress.stretch = 0
         done = progress.epoch - 1
-        last = done == self.config.training.epochs
+        last = self.is_last(done)
         if done % self.config.training.checkpoint_every == 0 or last:
             checkpoint.save(self, self.run_folder)
 

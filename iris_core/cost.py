@@ -1,0 +1,68 @@
+"""What a run will cost: its schedule, priced with the times of `iris bench`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iris_core.config import Config, ConfigError, load_config, walk
+from iris_core.training.component import updates_in
+
+Seconds = Mapping[str, float]  # of one call of a part of training, by its name
+
+
+def training_minutes(config: Config, seconds: Seconds, epochs: int = 0) -> float:
+    """Minutes of training, tests left out: of the whole run, or of its first epochs.
+
+    With a budget of CPU minutes a run ends when that is spent, as if alone on its core.
+    """
+    minutes, budget = 0.0, config.training.cpu_minutes
+    limit = epochs or (config.training.epochs if budget == 0 else math.inf)
+    epoch = 1
+    while epoch <= limit and not 0 < budget <= minutes:
+        minutes += epoch_seconds(config, seconds, epoch) / 60
+        epoch += 1
+    return minutes
+
+
+def epoch_seconds(config: Config, seconds: Seconds, epoch: int) -> float:
+    """Seconds of an epoch (counted from 1), tests left out."""
+    collection, n = config.collection, config.env.num_envs
+    collects = epoch <= collection.epochs or config.training.cpu_minutes > 0
+    steps = collection.steps_per_epoch if collects else 0
+    if epoch == 1:
+        steps += collection.warm_start_steps
+    total = -(-steps // n) * seconds["collect_step"]
+    for name in ("tokenizer", "world_model", "actor_critic"):
+        updates = updates_in(getattr(config, name).updates, epoch)
+        total += updates * seconds[f"{name}_update"]
+    return total
+
+
+def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
+    """Median times of a JSON of `iris bench`, and the processor that they hold for;
+    no times if the networks and batches that it timed are not those of a config."""
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+        timings = {n: float(t["median"]) for n, t in report["seconds"].items()}
+        timed = load_config(overrides=report["overrides"])
+        same = sizes(timed) == sizes(config)
+        return timings if same else {}, str(report["machine"]["cpu"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{file} is not of iris bench ({type(error).__name__}: {error})"
+        ) from error
+
+
+def sizes(config: Config) -> dict[str, Any]:
+    """The settings that decide how long a step or an update takes."""
+    parts = ("tokenizer.", "world_model.", "actor_critic.", "env.num_envs", "autocast")
+    schedule = ("_epoch", "_epoch_steps")
+    return {
+        name: value
+        for name, value, _ in walk(config)
+        if name.startswith(parts) and not name.endswith(schedule)
+    }

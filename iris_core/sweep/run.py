@@ -1,0 +1,30 @@
+"""A sweep from its plan to its results."""
+
+from __future__ import annotations
+
+from iris_core.sweep.plan import Sweep
+from iris_core.sweep.watch import Watch
+from iris_core.sweep.work import gather, part_times, ray_for, slots, work
+
+
+def run_sweep(sweep: Sweep, only_plan: bool = False) -> dict[str, str]:
+    """Say what a sweep will cost, then train what is not finished and gather it all.
+
+    Returns what went wrong, by run. KeyboardInterrupt leaves the runs saved.
+
+    Raises:
+        ConfigError: Ray is missing or too small, or runs of this name differ.
+    """
+    sweep.check_folder()
+    with ray_for(sweep) as ray:
+        count = slots(ray, sweep)
+        seconds, source = part_times(ray, sweep)
+        watch = Watch(sweep, seconds, count)
+        print(watch.plan(source), flush=True)
+        if only_plan:
+            return {}
+        gather(sweep)
+        failed = work(ray, sweep, watch.ended, watch.look)
+        watch.clear()
+    print(f"results: {sweep.results}\nfigures: iris figures --own {sweep.results}")
+    return failed

@@ -1,0 +1,207 @@
+"""A run as a Ray task, and the sweep that hands them out and gathers what they give.
+
+Ray packs the tasks onto the cores and GPUs of this machine or of a cluster. A task
+whose worker is lost or fails is started again by Ray and goes on from the run's last
+checkpoint, which a run resumes exactly.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from iris_core import bench
+from iris_core.config import ConfigError, config_from_dict, config_to_dict
+from iris_core.cost import Seconds, benchmark_seconds
+from iris_core.device import resolve_device
+from iris_core.own_runs import METRICS, append_run, run_of_json
+from iris_core.run_table import run_table
+from iris_core.sweep.plan import Sweep
+from iris_core.training import checkpoint
+from iris_core.training.component import DivergedError
+from iris_core.training.runs import Run, write_atomic
+from iris_core.training.trainer import Trainer
+
+STOPPED = "stopped"
+ATTEMPTS = "attempts.txt"  # of a run folder: a line for each worker that took it up
+REFRESH = 2.0  # seconds between two looks at the runs
+GRACE = 60.0  # seconds for runs to save themselves when a sweep is stopped
+ENVIRONMENT = {  # of Ray and its workers, where it is started on this machine
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # runs without a GPU see none
+    "RAY_prestart_worker_first_driver": "0",  # or it waits for ever for a slow one
+    "RAY_worker_register_timeout_seconds": "300",  # a busy machine is no failure
+    "RAY_enable_metrics_collection": "0",
+    "TQDM_DISABLE": "1",
+}
+Notice = Callable[[str, str], None]  # a run, and "" or what went wrong with it
+
+
+def train_run(folder: str, settings: dict[str, Any]) -> str:
+    """Train the run of a folder to its end, from wherever it stands.
+
+    Returns "" or why it cannot be done; raises what trying again may help against.
+    """
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / ATTEMPTS).open("a") as file:
+        file.write(f"{socket.gethostname()} {os.getpid()}\n")
+    if (path / "results.json").is_file():
+        return ""
+    try:
+        begun = (path / "config.yaml").is_file()
+        run = Run.open(path) if begun else Run.create(config_from_dict(settings), path)
+        saved = (run.checkpoints / checkpoint.FILE).is_file()
+        trainer = Trainer.resume(run) if saved else Trainer(run.config, run)
+        return STOPPED if trainer.run().interrupted else ""
+    except (ConfigError, DivergedError) as error:  # the same again would come of it
+        return str(error)
+
+
+def measure_run(settings: dict[str, Any]) -> Seconds:
+    """Seconds of each part of training, where the runs will take place."""
+    config = config_from_dict(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        config.outputs = folder
+        timings = bench.measure(Trainer(config, Run.create(config)), repeats=1)
+    return {name: timing["median"] for name, timing in timings.items()}
+
+
+@contextmanager
+def ray_for(sweep: Sweep) -> Iterator[Any]:
+    """Ray, started on this machine or joined by its address, and left again.
+
+    ConfigError if it is not installed, not reached, or too small for a single run.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError(
+            "iris sweep needs Ray: pip install 'iris-core[sweep]'"
+        ) from error
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what Ray will do one day
+            ray.init(
+                address=sweep.address,
+                include_dashboard=False if sweep.address is None else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"Ray at address={sweep.address}: {error}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def slots(ray: Any, sweep: Sweep) -> int:
+    """How many runs fit side by side; ConfigError if none does."""
+    there = ray.cluster_resources()
+    wanted = {"CPU": sweep.cpu, "GPU": sweep.gpu}
+    count = min(int(there.get(n, 0) / need) for n, need in wanted.items() if need > 0)
+    if count < 1:
+        raise ConfigError(
+            f"a run is to have {sweep.cpu:g} cores and {sweep.gpu:g} GPUs, but Ray has"
+            f" {there.get('CPU', 0):g} and {there.get('GPU', 0):g}. Change"
+            " resources.cpu or resources.gpu."
+        )
+    return count
+
+
+def task(ray: Any, sweep: Sweep, function: Callable[..., Any]) -> Any:
+    """A function as a Ray task that takes what a run may have of a machine."""
+    return ray.remote(function).options(
+        num_cpus=sweep.cpu,
+        num_gpus=sweep.gpu,
+        max_retries=sweep.retries,
+        retry_exceptions=True,
+    )
+
+
+def part_times(ray: Any, sweep: Sweep) -> tuple[Seconds, str]:
+    """Seconds of each part of training and where they are from: a benchmark of these
+    sizes and this kind of device in results/benchmarks, or else a short measurement."""
+    config = next(iter(sweep.configs.values()))
+    gpu = torch.device("cuda") if sweep.gpu else resolve_device(config.device)
+    file = bench.default_file(sweep.overrides, gpu)
+    if file.is_file():
+        seconds, processor = benchmark_seconds(file, config)
+        if seconds:
+            return seconds, f"{file} ({processor})"
+    seconds = ray.get(task(ray, sweep, measure_run).remote(config_to_dict(config)))
+    return seconds, "a short measurement"
+
+
+def work(
+    ray: Any, sweep: Sweep, ended: Notice, look: Callable[[], None]
+) -> dict[str, str]:
+    """Train all runs that are not finished; what went wrong, by run.
+
+    ended: called as each run ends. look: called every few seconds. KeyboardInterrupt
+    lets the runs save themselves first.
+    """
+    train = task(ray, sweep, train_run)
+    waiting = {
+        train.remote(str(sweep.path(run).resolve()), config_to_dict(config)): run
+        for run, config in sweep.configs.items()
+        if not sweep.finished(run)
+    }
+    failed: dict[str, str] = {}
+    try:
+        while waiting:
+            ready, _ = ray.wait(list(waiting), timeout=REFRESH)
+            for reference in ready:
+                run, problem = waiting.pop(reference), outcome(ray, reference)
+                if problem:
+                    failed[run] = problem
+                else:
+                    gather(sweep)
+                ended(run, problem)
+            look()
+    except KeyboardInterrupt:
+        for reference in waiting:
+            ray.cancel(reference)
+        ray.wait(list(waiting), num_returns=len(waiting), timeout=GRACE)
+        raise
+    return failed
+
+
+def outcome(ray: Any, reference: Any) -> str:
+    """What a task says that went wrong, or Ray of its worker; "" if nothing did."""
+    try:
+        return str(ray.get(reference))
+    except ray.exceptions.RayError as error:
+        return str(error).strip().splitlines()[-1]
+
+
+def gather(sweep: Sweep) -> None:
+    """Put what the finished runs gave into the results folder: a row each in scores.csv
+    and table.md, and their results and metrics under the names that figures read."""
+    files = []
+    for run in sweep.configs:
+        if not sweep.finished(run):
+            continue
+        folder, name = sweep.path(run), f"{sweep.name}-{run.lower()}"
+        files.append(folder / "results.json")
+        append_run(run_of_json(files[-1]), sweep.results / "scores.csv")
+        shutil.copyfile(files[-1], sweep.results / f"{name}.json")
+        metrics = sweep.results / f"{name}{METRICS}.csv"
+        shutil.copyfile(folder / "metrics.csv", metrics)
+    if files:
+        write_atomic(sweep.results / "table.md", run_table(files))
