@@ -184,7 +184,7 @@ class WorldModelConfig:
     codebook_start: bool = setting(
         False,
         "begin with the codebook in the tables of codes, in and out, so that codes that"
-        " look alike are alike: several times fewer updates",
+        " look alike are alike: what is learned of one holds for the others",
     )
     changed_weight: float = setting(
         0.0,
