@@ -160,17 +160,16 @@ def outcome(view: View) -> np.ndarray:
 
 def bar_chart(title: str, bars: Sequence[tuple[str, float]], marked: int) -> np.ndarray:
     """Probabilities as bars, one of them in orange."""
-    height = max(SIDE, (len(bars) + 2) * LINE)
-    sheet = white_sheet(SIDE, height)
+    left, step = 96, 28 if len(bars) <= 8 else 16
+    sheet = white_sheet(SIDE, 2 * LINE + len(bars) * step)
     draw = ImageDraw.Draw(sheet)
     write(draw, (GAP, 4), title)
-    left, step = 96, min(28, (height - 2 * LINE) // len(bars))
     for i, (name, chance) in enumerate(bars):
         y = 2 * LINE + i * step
         write(draw, (GAP, y), name, size=12, max_width=left - 12)
         long = round((SIDE - left - 48) * chance)
         draw.rectangle(
-            (left, y, left + long, y + step - 8), ORANGE if i == marked else BLUE
+            (left, y, left + long, y + step - 6), ORANGE if i == marked else BLUE
         )
         write(draw, (left + long + 5, y), f"{chance:.2f}", FAINT, 12)
     return np.array(sheet)
