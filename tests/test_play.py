@@ -379,7 +379,7 @@ def test_a_dream_from_the_present():
     assert len(session.imagination.dream.past) == 1  # the frame before, and its action
 
 
-def test_ten_thousand_frames_leave_memory_flat(monkeypatch):
+def test_what_is_held_stays_bounded(monkeypatch):
     """What is held stays bounded, and all of it is reachable from the first moment."""
     monkeypatch.setattr("iris_core.play.session.HISTORY", 50)
     session = make_session()

@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         if name == "":
             self.reply("text/html; charset=utf-8", HTML.encode())
         elif name in FILES:
-            found = files("iris_core.widgets").joinpath(name)
+            found = files("iris_core").joinpath("widgets", name)  # without anywidget
             self.reply(FILES[name], found.read_bytes())
         else:
             self.send_error(HTTPStatus.NOT_FOUND)

@@ -3,9 +3,10 @@
 The page asks, and asks again when it has drawn the answer, so nothing runs by itself:
 a paused, closed or forgotten page leaves nothing behind.
 
-A message is {"do": command, "value": ..., "held": [keys]}. An answer is a header, ready
-for JSON, and bytes: {"kind": "frame"} with the state and pictures as RGBA one behind
-another, {"kind": "file"} with a file to download, or {"kind": "error"} with a text.
+A message is {"do": command, "value": ...}; where a human acts, also "held": [keys] or
+"action": number. An answer is a header, ready for JSON, and bytes: {"kind": "frame"}
+with the state and pictures as RGBA one behind another, {"kind": "file"} with a file to
+download, {"kind": "hello"}, or {"kind": "error"} with a text.
 """
 
 from __future__ import annotations
