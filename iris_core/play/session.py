@@ -178,7 +178,7 @@ class Session:
         A human acts by held keys, or by an action's number; in the middle of the line
         that begins a branch. Nothing happens after an end.
         """
-        if self.driver == "agent":
+        if self.driver == "agent" or self.place == "replay":
             wish = None
         elif wish is None:
             wish = action_of(held, self.meanings)
