@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from torch import nn
 
 from iris_core import floors, ladder
 from iris_core.bench import Timing, measure
@@ -35,6 +36,8 @@ def make_trainer(config: Config) -> Trainer:
             updates.batch_size = min(updates.batch_size, size)
         small.actor_critic.horizon = min(config.actor_critic.horizon, SHORT)
     trainer = Trainer(small, Run.create(small))
+    # Far apart, as after training: else the nearest is a matter of rounding
+    nn.init.normal_(trainer.agent.tokenizer.embedding.weight)
     if config.tokenizer.loss.perceptual > 0:  # no download: any weights take as long
         trainer.agent.tokenizer._lpips.append(LPIPS())
     return trainer

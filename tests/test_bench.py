@@ -2,10 +2,11 @@
 
 import json
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from iris_core import bench, cli
+from iris_core import bench, cli, floors
 from iris_core.config import ConfigError
 
 PARTS = {  # and how many games, frames or samples one call takes in the smoke preset
@@ -25,6 +26,8 @@ PARTS = {  # and how many games, frames or samples one call takes in the smoke p
 def quick(monkeypatch):
     monkeypatch.setattr(bench, "SHORTEST", 1e-9)
     monkeypatch.setattr(bench, "RANDOM_STEPS", 40)
+    monkeypatch.setattr(floors, "SIZE", 64)
+    monkeypatch.setattr(floors, "BYTES", 2**20)
 
 
 @pytest.mark.parametrize("order", [0, 2])
@@ -46,6 +49,11 @@ def test_every_part_is_timed(order, capsys, tmp_path):
     assert known["device"].startswith("cpu")
     shown = capsys.readouterr().out
     assert all(name in shown for name in PARTS) and str(out) in shown
+    assert "share of the limit" in shown and "a full run" in shown
+    lowest, highest = report["ladder"][0], report["ladder"][-1]
+    assert lowest["difference"] == 0 and highest["difference"] < 1e-4
+    assert set(highest["seconds"]) == set(report["share_of_limit"])
+    assert plt.imread(out.with_suffix(".png")).shape[1] > 1000
 
 
 def test_where_the_numbers_go():

@@ -151,6 +151,45 @@ def test_what_is_not_finite_leaves_the_weights_alone(change, what):
     assert toy.weight.isfinite().all()
 
 
+def asynchronous(toy: Toy) -> Component:
+    """As on CUDA: nobody looks at a number before the next update."""
+    optimizer = torch.optim.Adam(toy.parameters(), fused=True)
+    config = UpdatesConfig(learning_rate=0.1)
+    component = Component("toy", toy, optimizer, config, toy.loss)
+    component.asynchronous = True
+    return component
+
+
+def test_without_waiting_the_updates_are_the_same():
+    weights = []
+    for component in (make_component(Toy()), asynchronous(Toy())):
+        figures = [component.update(OFF) for _ in range(3)]
+        component.settle()
+        weights.append(component.module.weight.detach())
+        assert figures[-1]["loss"].ndim == 0 and component.updates == 3
+    assert torch.allclose(*weights, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [({"factor": math.nan}, "loss"), ({"root_of": 0.0}, "gradient")],
+)
+@pytest.mark.parametrize("then", ["update", "settle"])
+def test_without_waiting_what_is_not_finite_is_told_later(change, what, then):
+    """And the weights are left alone at once."""
+    toy = Toy()
+    component = asynchronous(toy)
+    component.update(OFF)
+    weight = toy.weight.clone()
+    for name, value in change.items():
+        setattr(toy, name, value)
+    component.update(OFF)
+    assert torch.equal(toy.weight, weight)
+    with pytest.raises(DivergedError, match=f"The {what} of the toy became"):
+        component.update(OFF) if then == "update" else component.settle()
+    assert torch.equal(toy.weight, weight)
+
+
 def test_the_step_size_grows():
     component = make_component(Toy(), warmup_steps=4)
     sizes = []
