@@ -55,14 +55,14 @@ def held(answer: tuple[Sequence[int], str]) -> None:
             f"your counts are NOOP {noop}, UP {up}, DOWN {down}. Held UP must have the"
             " most: did you pass 0, 1 and 2 to hold(), in this order?"
         )
-    choose(reason, "c", WHY_NOT)
+    choose(reason, "a", WHY_NOT)
 
 
 WHY_NOT = {
-    "a": "Look at the three rows of pictures again: the chicken climbs under NOOP"
-    " and DOWN as well, and it crosses nowhere. The rewards come without a crossing",
-    "b": "The dream does tell the actions apart: look at your three counts",
-    "d": "The policy chose nothing here: you held the action. The rewards are the"
+    "b": "the dream does tell the actions apart: look at your three counts",
+    "c": "look at the three rows of pictures again: under DOWN the chicken does not go"
+    " where it goes under UP",
+    "d": "the policy chose nothing here: you held the action. The rewards are the"
     " world model's",
 }
 
