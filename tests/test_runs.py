@@ -93,6 +93,13 @@ def test_runs_of_the_same_second_do_not_share_a_folder(config):
     assert len(set(made)) == 12
 
 
+def test_a_folder_of_ones_own(config, tmp_path):
+    path = tmp_path / "sweep" / "Catch-seed0"
+    (path / "checkpoints").mkdir(parents=True)  # an attempt that was cut short
+    run = Run.create(config, path)
+    assert run.path == path and Run.open(path).config == config
+
+
 def test_the_latest_run(tmp_path):
     assert latest_run(tmp_path) is None
     assert latest_run(tmp_path / "absent") is None

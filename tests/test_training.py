@@ -1,14 +1,17 @@
 """The training loop: updates, schedule, exact resume, crashes, tests, init."""
 
 import csv
+import itertools
 import json
 import math
 import os
 import random
 import signal
+import time
 from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -665,8 +668,9 @@ def test_damaged_checkpoints(tmp_path):
     run_to(trainer, (1, "collect", 4))
     last = run.checkpoints / checkpoint.FILE
     whole = last.read_bytes()
-    for size in (0, 100, len(whole) // 2, len(whole) - 10):
-        last.write_bytes(whole[:size])
+    cut = [whole[:size] for size in (0, 100, len(whole) // 2, len(whole) - 10)]
+    for content in (*cut, b"half"):  # the last is no pickle at all
+        last.write_bytes(content)
         with pytest.raises(ConfigError, match="not a whole checkpoint"):
             Trainer.resume(run)
     last.write_bytes(whole)
@@ -820,6 +824,22 @@ def test_a_run_ends_with_its_best_agent(tmp_path, monkeypatch):
     assert trainer.progress.best_return == 9
     last = checkpoint.read(run.checkpoints / checkpoint.FILE, torch.device("cpu"))
     assert same(last["agent"], saved[2])  # training would go on from the last
+
+
+def test_a_budget_of_minutes_ends_a_run_after_an_epoch(tmp_path, monkeypatch):
+    ticks = itertools.count(step=10)  # every stretch of an epoch takes ten seconds
+    clock = SimpleNamespace(perf_counter=time.perf_counter, process_time=ticks.__next__)
+    monkeypatch.setattr(trainer_module, "time", clock)
+    overrides = ["training.cpu_minutes=1.2", "training.epochs=1", "collection.epochs=1"]
+    trainer = make_trainer(tmp_path, *overrides, "evaluation.every=9")
+    trainer.run()  # 50 seconds, then 40: the second epoch is finished, no third begins
+    assert trainer.progress.cpu_seconds == 90 and trainer.progress.epoch == 3
+    assert trainer.progress.env_steps == 40 + 20 + 20  # each epoch collects
+    rows = list(csv.DictReader(trainer.run_folder.metrics.open()))
+    assert [bool(row["test/return"]) for row in rows] == [False, True]
+    again = Trainer.resume(trainer.run_folder)
+    again.run()
+    assert again.progress.epoch == 3 and again.progress.cpu_seconds == 90
 
 
 def favour(agent: Agent, action: int) -> None:

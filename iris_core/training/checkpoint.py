@@ -88,7 +88,7 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
         )
     try:
         return torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+    except (RuntimeError, OSError, EOFError, KeyError, pickle.PickleError) as error:
         raise ConfigError(
             f"{path} is not a whole checkpoint ({type(error).__name__}); it may have "
             "been cut short. Use another copy."
