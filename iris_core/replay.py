@@ -244,7 +244,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 def onto(tensor: Tensor, device: torch.device | str) -> Tensor:
     """A tensor on a device; to a GPU from pinned memory, which nobody waits for."""
-    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+    to_gpu = torch.device(device).type == "cuda" and tensor.device.type == "cpu"
+    if to_gpu and tensor.numel() > 0:
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
