@@ -43,14 +43,14 @@ WRONG = [
     ("find_hits", counts_returns, "expected [2]"),
     ("find_hits", at_the_third, "got [4], expected [2]"),
     ("find_hits", lambda rows: rows[100], "IndexError"),
-    ("replay", (30, 0, "b"), "where the actions differ"),
-    ("replay", (31, 0, "b"), "compare the frames"),
+    ("replay", (138, 0, "b"), "where the actions differ"),
+    ("replay", (139, 0, "b"), "compare the frames"),
     ("replay", (599, 0, "b"), "frame 599"),
-    ("replay", (59, 1, "b"), "is frame 0 the same"),
-    ("replay", (59, 0, "a"), "nothing is random"),
-    ("replay", (59, 0, "c"), "not averaged"),
-    ("replay", (59, 0, "d"), "without loss"),
-    ("replay", (59, 0, "e"), "'e'"),
+    ("replay", (189, 1, "b"), "is frame 0 the same"),
+    ("replay", (189, 0, "a"), "nothing is random"),
+    ("replay", (189, 0, "c"), "not averaged"),
+    ("replay", (189, 0, "d"), "without loss"),
+    ("replay", (189, 0, "e"), "'e'"),
 ]
 
 
@@ -58,5 +58,5 @@ STUBS = [
     ("episodes_needed", lambda spread, gap: ...),
     ("find_hits", lambda rows: None),
     ("replay", (..., ..., ...)),
-    ("replay", (59, 0, ...)),
+    ("replay", (189, 0, ...)),
 ]
