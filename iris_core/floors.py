@@ -79,12 +79,12 @@ def unit_flop(agent: Agent) -> dict[str, float]:
     """FLOP of one of each: a frame trained on, encoded, decoded; a segment that the
     world model trains on; a dream's block of tokens, predicted; a frame that the policy
     trains on, and looks at."""
-    agent = deepcopy(agent).to("meta")  # shapes alone: nothing is computed
+    agent = deepcopy(agent)  # for gradients are left behind
     tokenizer, wm, policy = agent.tokenizer, agent.world_model, agent.actor_critic
     length, state = agent.config.world_model.max_blocks, agent.new_state(1)
-    frame = torch.empty(1, 3, 64, 64, device="meta")
+    frame = torch.rand(1, 3, 64, 64, device=agent.device)
     shape = (1, length, tokenizer.tokens_per_frame)
-    tokens = torch.empty(shape, dtype=torch.int64, device="meta")
+    tokens = torch.zeros(shape, dtype=torch.int64, device=agent.device)
     segment = wm.sequence(tokens, tokens[..., 0])
 
     def train_tokenizer() -> None:

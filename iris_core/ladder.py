@@ -18,8 +18,9 @@ from iris_core.literal import OPTIMISATIONS, Optimisation
 from iris_core.training.trainer import Trainer
 
 # How far apart two rungs may be, relative to the value: what golden tests allow, and
-# where bf16 rounds to three digits
-CLOSE, CLOSE_IN_BF16 = 1e-4, 5e-2
+# where bf16 rounds to three digits. Values below LEAST are taken as LEAST: the policy's
+# loss is a sum of both signs
+CLOSE, CLOSE_IN_BF16, LEAST = 1e-4, 5e-2, 0.1
 
 
 @dataclass
@@ -113,7 +114,7 @@ def fixed_numbers(trainer: Trainer) -> Iterator[None]:
 
 def largest_difference(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
     """Relative to each value of `theirs`, which has the same names."""
-    scale = {name: value.abs().clamp(min=1e-3) for name, value in theirs.items()}
+    scale = {name: value.abs().clamp(min=LEAST) for name, value in theirs.items()}
     return max(
         float((ours[name] - value).abs() / scale[name])
         for name, value in theirs.items()

@@ -51,8 +51,8 @@ def test_every_rung_computes_the_same(overrides, tmp_path):
     rungs = {str(i): steps[i:] for i in range(len(steps) + 1)}
     differences = compare(trainer, rungs)
     assert list(differences) == list(rungs) and differences["0"] == 0
-    exact = not trainer.bf16
-    assert all(d <= (1e-5 if exact else 5e-2) for d in differences.values())
+    allowed = ladder.CLOSE_IN_BF16 if trainer.bf16 else ladder.CLOSE
+    assert max(differences.values()) <= allowed
 
 
 def test_a_rung_that_computes_something_else(tmp_path):
@@ -176,7 +176,7 @@ def test_the_papers_operations(paper):
     assert unit["world_model"] == pytest.approx(20.0, rel=0.02)
     # A whole segment's pass; behind a cache a token looks at half as many on average
     assert unit["block"] / 17 == pytest.approx(0.018, rel=0.15)
-    assert not any(p.is_meta for p in paper.parameters())  # a copy was counted
+    assert all(p.grad is None for p in paper.parameters())  # a copy was counted
 
 
 def test_a_floor_is_the_longer_of_work_and_reading(paper):
