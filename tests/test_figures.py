@@ -297,7 +297,7 @@ def test_a_file_of_scores_is_added(tmp_path: Path) -> None:
     assert "Mine" in texts(figures["aggregates"]())
     figures = all_figures(tmp_path, algorithms=["IRIS", "SPR", "own"], replicates=FEW)
     assert not any(name.endswith("_beyond") for name in figures)
-    assert "own 1, tutorial: 17,500" in texts(figures["games"]())
+    assert "own 2, tutorial: 17,500" in texts(figures["games"]())
     assert len(set(all_figures(tmp_path))) >= 17
     assert list(write_figures(tmp_path, figures, ["own_learning_curves"])) == [
         "own_learning_curves"

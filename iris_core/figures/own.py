@@ -63,13 +63,13 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
             fontsize=7,
         )
         draw_references(ax, str(game))
-        ax.set_xlabel("environment steps (paper: 100,000)", fontsize=7)
+        ax.set_xlabel("environment steps", fontsize=7)
     for line in panels:
         line[0].set_ylabel("mean test score")
     note(
         figure,
         "Thin: seeds. Thick and band: mean of the seeds and its 95% bootstrap interval,"
-        " where two or more are tested.",
+        " where two or more are tested. The paper's runs play 100,000 steps.",
     )
     return figure
 
