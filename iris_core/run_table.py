@@ -4,11 +4,12 @@ same test episodes, and beside IRIS with 100,000 steps and a human."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from iris_core.config.schema import ConfigError
 from iris_core.own_runs import run_of_json
-from iris_core.scores import PAPER, REFERENCE, load_scores, read_json, run_scores
+from iris_core.scores import REFERENCE, load_scores, read_json, run_scores
 
 COLUMNS = (
     *("game", "seed", "random", "best constant action", "blind, own action shares"),
@@ -70,5 +71,11 @@ def published(game: str) -> tuple[str, str]:
     """IRIS's mean with 100,000 steps, and a human's score; empty for other games."""
     if game not in REFERENCE:
         return "", ""
-    iris = run_scores(load_scores(), PAPER[-1], game).mean()
-    return f"{iris:.2f}", f"{REFERENCE[game].human:g}"
+    return f"{iris_means()[game]:.2f}", f"{REFERENCE[game].human:g}"
+
+
+@cache
+def iris_means() -> dict[str, float]:
+    """The mean of IRIS's published runs, by game."""
+    scores = load_scores()
+    return {game: run_scores(scores, "IRIS", game).mean() for game in REFERENCE}

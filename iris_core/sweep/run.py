@@ -23,7 +23,7 @@ def run_sweep(sweep: Sweep, only_plan: bool = False) -> dict[str, str]:
         print(watch.plan(source), flush=True)
         if only_plan:
             return {}
-        gather(sweep)
+        gather(sweep, [run for run in sweep.configs if sweep.finished(run)])
         failed = work(ray, sweep, watch.ended, watch.look)
         watch.clear()
     print(f"results: {sweep.results}\nfigures: iris figures --own {sweep.results}")

@@ -13,7 +13,7 @@ import shutil
 import socket
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ def work(
                 if problem:
                     failed[run] = problem
                 else:
-                    gather(sweep)
+                    gather(sweep, [run])
                 ended(run, problem)
             look()
     except KeyboardInterrupt:
@@ -190,18 +190,16 @@ def outcome(ray: Any, reference: Any) -> str:
         return str(error).strip().splitlines()[-1]
 
 
-def gather(sweep: Sweep) -> None:
-    """Put what the finished runs gave into the results folder: a row each in scores.csv
-    and table.md, and their results and metrics under the names that figures read."""
-    files = []
-    for run in sweep.configs:
-        if not sweep.finished(run):
-            continue
+def gather(sweep: Sweep, runs: Sequence[str]) -> None:
+    """Put what finished runs gave into the results folder: a row each in scores.csv and
+    table.md, and their results and metrics under the names that figures read."""
+    for run in runs:
         folder, name = sweep.path(run), f"{sweep.name}-{run.lower()}"
-        files.append(folder / "results.json")
-        append_run(run_of_json(files[-1]), sweep.results / "scores.csv")
-        shutil.copyfile(files[-1], sweep.results / f"{name}.json")
+        results = folder / "results.json"
+        append_run(run_of_json(results), sweep.results / "scores.csv")
+        shutil.copyfile(results, sweep.results / f"{name}.json")
         metrics = sweep.results / f"{name}{METRICS}.csv"
         shutil.copyfile(folder / "metrics.csv", metrics)
-    if files:
-        write_atomic(sweep.results / "table.md", run_table(files))
+    if done := [run for run in sweep.configs if sweep.finished(run)]:
+        table = run_table([sweep.path(run) / "results.json" for run in done])
+        write_atomic(sweep.results / "table.md", table)
