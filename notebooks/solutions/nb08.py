@@ -26,6 +26,6 @@ def find_hits(rows: np.ndarray) -> list[int]:
 
 
 # Hit in step 135, the chicken does not listen when DOWN comes a step early, and at the
-# kerb, after its crossing, DOWN does nothing: the shifted actions show from 189 on. Seed 1
-# begins with other no-ops.
+# kerb, after its crossing, DOWN does nothing: the shifted actions show from 189 on.
+# Seed 1 begins with other no-ops.
 replay = (189, 0, "b")

@@ -79,8 +79,8 @@ def replay(answer: tuple[int, int, str]) -> None:
         raise NotAttempted
     if int(dropped) in (138, 139):
         raise Wrong(
-            f"you say frame {dropped} is the first to differ without action 138. That is"
-            " where the actions differ; compare the frames: (a != b).any((1, 2, 3))"
+            f"you say frame {dropped} is the first to differ without action 138. That"
+            " is where the actions differ; compare the frames: (a != b).any((1, 2, 3))"
         )
     if int(dropped) != 189:
         raise Wrong(
