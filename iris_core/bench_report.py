@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import nn
 
 from iris_core import floors, ladder
@@ -156,6 +157,9 @@ def draw(report: Report, path: Path) -> None:
             limit = first / report["limits"][name]
             ax.axvline(limit, color=ORANGE)
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
             ax.set_xlim(0.5, 2 * max(limit, *times))
             last = 1000 * rungs[-1]["seconds"][name]
             ax.set_title(f"{name.replace('_', ' ')}\nnow {last:,.0f} ms")
