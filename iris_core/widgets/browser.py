@@ -90,10 +90,18 @@ def write_notebook(path: Path, *cells: str) -> None:
 
 def open_and_run(page: Any, address: str, kind: str, name: str) -> Any:
     """Open a notebook and run it; the player's element, with its first frame."""
-    way = "lab/tree" if kind == "lab" else "notebooks"
-    page.goto(f"{address}/{way}/{name}?token={TOKEN}")
+    page.goto(notebook_at(address, kind, name))
     page.evaluate(RUN_ALL)
     return shown(page)
+
+
+def notebook_at(address: str, kind: str, name: str) -> str:
+    """Where a notebook's page is. In JupyterLab each has a workspace of its own: the
+    common one opens what was open before, and runs that instead."""
+    way = f"lab/workspaces/{name.removesuffix('.ipynb')}/tree"
+    if kind != "lab":
+        way = "notebooks"
+    return f"{address}/{way}/{name}?token={TOKEN}"
 
 
 def shown(page: Any) -> Any:

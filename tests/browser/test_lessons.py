@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from lessons.series import FOLDER, SERIES
 
-from iris_core.widgets.browser import RUN_ALL, TOKEN, write_notebook
+from iris_core.widgets.browser import RUN_ALL, notebook_at, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 SETUP = f"""
@@ -26,7 +26,7 @@ def test_a_slider_and_a_menu_draw_anew(page, jupyter, served):
     cells = [source for source in code if any(part in source for part in MAKE_IT)]
     assert len(cells) == len(MAKE_IT)
     write_notebook(served / "lesson.ipynb", SETUP, *cells)
-    page.goto(f"{jupyter('lab')}/lab/tree/lesson.ipynb?token={TOKEN}")
+    page.goto(notebook_at(jupyter("lab"), "lab", "lesson.ipynb"))
     page.evaluate(RUN_ALL)
 
     widget = page.locator(".widget-vbox:has(> img.widget-image)")
