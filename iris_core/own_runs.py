@@ -234,7 +234,8 @@ def span(values: pd.Series, form: str) -> str:
 def learning_curves(path: str | Path | None = None) -> pd.DataFrame:
     """The tests during training of own runs: preset, game, seed, steps, minutes, score.
 
-    path: a folder with *-metrics.csv; by default the project's results/runs.
+    path: a folder with *-metrics.csv; by default the project's results/runs. A preset
+    is what the results.json beside the metrics says, or else the file's name.
     ConfigError if it holds none, or one that is no table of a run.
     """
     folder = results_folder() if path is None else Path(path)
@@ -253,7 +254,7 @@ def learning_curves(path: str | Path | None = None) -> pd.DataFrame:
         tables.append(
             pd.DataFrame(
                 {
-                    "preset": named["preset"],
+                    "preset": preset_beside(file) or named["preset"],
                     "game": games.get(named["game"], named["game"].capitalize()),
                     "seed": int(named["seed"]),
                     "steps": tested["env_steps"].astype(int),
@@ -265,3 +266,9 @@ def learning_curves(path: str | Path | None = None) -> pd.DataFrame:
     if not tables:
         raise ConfigError(f"no *{METRICS}.csv in {folder}")
     return pd.concat(tables, ignore_index=True)
+
+
+def preset_beside(metrics: Path) -> str:
+    """The preset that the results of a run tell; "" if they are not there or do not."""
+    results = metrics.with_name(metrics.name.replace(f"{METRICS}.csv", ".json"))
+    return read_json(results).get("preset", "") if results.is_file() else ""

@@ -440,6 +440,11 @@ def test_curves_need_their_columns(tmp_path: Path) -> None:
         2,
         5,
     ]
+    results = tmp_path / "tutorial-mspacman-seed3.json"
+    results.write_text('{"preset": "tutorial with training.epochs=3"}')
+    assert set(learning_curves(tmp_path)["preset"]) == {
+        "tutorial with training.epochs=3"
+    }
     file.rename(tmp_path / "mine-metrics.csv")
     with pytest.raises(ConfigError, match="wanted a name like"):
         learning_curves(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,6 +16,8 @@ from iris_core.figures.style import BLUE, FAINT, INK, SKY, WIDTH, note, styled
 from iris_core.own_runs import add_own_runs, own_names, span
 from iris_core.scores import PAPER, REFERENCE
 from iris_core.statistics import bootstrap
+
+TITLE_LETTERS = 26  # on a line above one of three panels
 
 
 def draw_own_runs(
@@ -48,7 +52,7 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
     groups = list(curves.groupby(["preset", "game"], sort=True))
     columns = min(3, len(groups))
     lines = -(-len(groups) // columns)
-    figure = Figure(figsize=(WIDTH, 0.15 + 2.1 * lines))
+    figure = Figure(figsize=(WIDTH, 0.15 + 2.3 * lines))
     panels = figure.subplots(lines, columns, squeeze=False)
     for ax in panels.flat[len(groups) :]:
         ax.set_axis_off()
@@ -56,12 +60,9 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
         draw_curves(ax, rows, replicates)
         seeds = rows["seed"].nunique()
         minutes = span(rows.groupby("seed")["minutes"].max(), "{:.0f}")
-        ax.set_title(
-            f"{game}, own runs\n{preset}, {seeds} seed{'s' * (seeds > 1)},"
-            f" {minutes} min",
-            loc="left",
-            fontsize=7,
-        )
+        cost = f"{seeds} seed{'s' * (seeds > 1)}, {minutes} min"
+        title = [f"{game}, own runs", *wrap(str(preset), TITLE_LETTERS), cost]
+        ax.set_title("\n".join(title), loc="left", fontsize=7)
         draw_references(ax, str(game))
         ax.set_xlabel("environment steps", fontsize=7)
     for line in panels:
