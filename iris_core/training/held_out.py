@@ -69,10 +69,10 @@ def count_right(
 ) -> dict[str, Tensor]:
     """Counts over the real steps of a batch; tokens (B, T, K), the others (B, T)."""
     wm = agent.world_model
-    output = wm(wm.sequence(tokens, actions))
+    output = wm(wm.sequence(tokens, actions), labelled=True)
     before, after = tokens[:, :-1], tokens[:, 1:]  # (B, T - 1, K)
     # Of the predictions in a row, the last (T - 1) * K are of frames after the first
-    guess = output.observations[:, : -wm.unlabelled].argmax(-1)[:, -after[0].numel() :]
+    guess = output.observations.argmax(-1)[:, -after[0].numel() :]
     right = guess.reshape(after.shape) == after
     real = mask[:, 1:, None].expand_as(after)
     changed = real & (after != before)
@@ -99,9 +99,8 @@ def count_actions(
     for action in range(agent.num_actions):
         tried = actions.clone()
         tried[:, -2] = action
-        output = wm(wm.sequence(tokens, tried))
-        k = tokens.shape[-1]
-        logits = output.observations[:, : -wm.unlabelled][:, -k:].float()
+        output = wm(wm.sequence(tokens, tried), labelled=True)
+        logits = output.observations[:, -tokens.shape[-1] :].float()  # the last frame's
         logp = logits.log_softmax(-1).gather(-1, tokens[:, -1, :, None])  # (B, K, 1)
         logps.append(logp.sum((1, 2)))
     told = torch.stack(logps).argmax(0)  # (B,)
