@@ -31,7 +31,8 @@ from iris_core.training.collect import to_frames
 from iris_core.training.runs import find_versions, write_atomic
 from iris_core.training.trainer import Trainer
 
-RANDOM_STEPS = 400  # in the replay that updates sample from
+RANDOM_STEPS = 200  # in the replay that updates sample from
+FRAMES = 64  # encoded or decoded together, as the replay's are
 SHORTEST = 0.1  # seconds of a repeat: what is quicker is done several times in it
 
 Part = Callable[[], Any]
@@ -93,8 +94,9 @@ def measure(trainer: Trainer, repeats: int) -> dict[str, Timing]:
         trainer.warm_step()
     trainer.collector.begin(trainer.agent)
     trainer.progress.step = 1  # in the middle of a stretch of collecting
-    frame = trainer.replay.sample_frames(1, trainer.rng, trainer.device)
-    tokens = tokenizer.encode(frame).tokens
+    frames = trainer.replay.sample_frames(FRAMES, trainer.rng, trainer.device)
+    with torch.no_grad():
+        tokens = tokenizer.tokenize(frames)
     dreams, games = config.actor_critic.updates.batch_size, config.evaluation.num_envs
     parts: dict[str, tuple[int, Part]] = {
         "collect_step": (config.env.num_envs, trainer.collect_step),
@@ -104,14 +106,33 @@ def measure(trainer: Trainer, repeats: int) -> dict[str, Timing]:
         },
         "dream_step": (dreams, dreaming(trainer, dreams)),
         "dream_step_alone": (1, dreaming(trainer, 1)),
-        "encode_frame": (1, without_gradient(trainer, tokenizer.encode, frame)),
-        "decode_frame": (1, without_gradient(trainer, tokenizer.decode, tokens)),
+        **{
+            f"{name}_frame{'s' * (n > 1)}": (n, without_gradient(trainer, do, x[:n]))
+            for name, do, x in (
+                ("encode", tokenizer.tokenize, frames),
+                ("decode", tokenizer.decode, tokens),
+            )
+            for n in (1, FRAMES)
+        },
         "test_step": (games, testing(trainer, games)),
     }
-    return {
-        name: {"batch": batch, **timed(part, repeats, trainer.device)}
-        for name, (batch, part) in parts.items()
-    }
+    timings = {}
+    for name, (batch, part) in parts.items():
+        know_replay(trainer)
+        timings[name] = {"batch": batch, **timed(part, repeats, trainer.device)}
+    return timings
+
+
+@torch.no_grad()
+def know_replay(trainer: Trainer) -> None:
+    """Encode and decode all frames, so that no part is timed with work that the whole
+    of training shares: `cost.frames_to_know` counts it."""
+    cache = trainer.token_cache
+    if cache.version == trainer.components[0].updates and cache.encoded.all():
+        return
+    with trainer.autocast:
+        for batch in trainer.replay.traverse(1, FRAMES, pixels=False):
+            cache.reconstructions(batch, trainer.tokens(batch))
 
 
 def without_gradient(trainer: Trainer, do: Callable[..., Any], *args: Any) -> Part:

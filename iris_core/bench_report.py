@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import nn
 
-from iris_core import floors, ladder
+from iris_core import cost, floors, ladder
 from iris_core.bench import Timing, measure
 from iris_core.config.schema import Config
 from iris_core.device import resolve_device
@@ -20,9 +20,8 @@ from iris_core.models.perceptual import LPIPS
 from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 
-# The most that a CPU is given of the paper's batches, and of the horizon
+# The most that a CPU is given of the paper's batches
 SMALL = {"tokenizer": 8, "world_model": 2, "actor_critic": 4}
-SHORT = 5
 
 Report = dict[str, Any]
 
@@ -35,7 +34,6 @@ def make_trainer(config: Config) -> Trainer:
         for component, size in SMALL.items():
             updates = getattr(small, component).updates
             updates.batch_size = min(updates.batch_size, size)
-        small.actor_critic.horizon = min(config.actor_critic.horizon, SHORT)
     trainer = Trainer(small, Run.create(small))
     # Far apart, as after training: else the nearest is a matter of rounding
     nn.init.normal_(trainer.agent.tokenizer.embedding.weight)
@@ -49,44 +47,56 @@ def study(
 ) -> Report:
     """Parts, ladder, floors, and the projected run of `config`, whose batches are not
     cut; price: of an hour of this device, in USD."""
-    seconds = measure(trainer, repeats)
+    timings = measure(trainer, repeats)
     rungs = ladder.climb(trainer, repeats)
-    for rung in rungs:
-        rung.seconds["epoch"] = epoch_seconds(trainer, rung.seconds)
     agent, bf16 = trainer.agent, trainer.bf16
     peak, unit = floors.measure_peak(trainer.device, bf16), floors.unit_flop(agent)
-    here, whole = (
-        floors.floors(agent, each, unit, peak, bf16)
-        for each in (trainer.config, config)
-    )
+    work = floors.floors(agent, trainer.config, unit, peak, bf16)
+    seconds = cost.seconds_of(timings)
+    literally = {**seconds, "encode": 0, "decode": 0}  # its updates do that themselves
     hours = {}
-    for rung in (rungs[0], rungs[-1]):
-        times = {"collect": seconds["collect_step"]["median"]}
-        for c in trainer.components:  # a whole batch at the rate of the cut one
-            larger = whole[c.name].flop / here[c.name].flop
-            times[c.name] = rung.seconds[c.name] * larger
-        hours[rung.name] = floors.run_seconds(trainer, config, times) / 3600
+    for rung in rungs:
+        others = literally if rung is rungs[0] else seconds
+        whole = {**others, **whole_batches(trainer, config, rung.seconds)}
+        rung.seconds["epoch"] = cost.epoch_seconds(config, whole, middle(config))
+        if rung in (rungs[0], rungs[-1]):
+            hours[rung.name] = cost.training_minutes(config, whole) / 60
+    limits = {name: floor.seconds for name, floor in work.items()}
+    least = {name: unit[name] / peak.flop for name in ("encode", "decode")}
+    least |= {"collect_step": 0, **whole_batches(trainer, config, limits)}
+    limits["epoch"] = cost.epoch_seconds(config, least, middle(config))
     best = rungs[-1].seconds
-    limits = {name: floor.seconds for name, floor in here.items()}
-    limits["epoch"] = epoch_seconds(trainer, limits)
     return {
-        "seconds": seconds,
+        "seconds": timings,
         "batches": {c.name: c.config.batch_size for c in trainer.components},
-        "horizon": trainer.config.actor_critic.horizon,
         "ladder": [asdict(rung) for rung in rungs],
         "peak": asdict(peak),
         "gflop_of_one": {name: flop / 1e9 for name, flop in unit.items()},
-        "floors": {name: asdict(floor) for name, floor in here.items()},
+        "floors": {name: asdict(floor) for name, floor in work.items()},
         "limits": limits,
-        "share_of_limit": {name: least / best[name] for name, least in limits.items()},
+        "share_of_limit": {name: limits[name] / best[name] for name in limits},
         "full_run_hours": hours,
         "usd_an_hour": price,
     }
 
 
-def epoch_seconds(trainer: Trainer, seconds: dict[str, float]) -> float:
-    """Of an epoch's updates, all components under way, at the seconds of each."""
-    return sum(seconds[c.name] * c.config.steps_per_epoch for c in trainer.components)
+def middle(config: Config) -> int:
+    """The epoch half-way through a run: all components learn, the replay is half full
+    or more."""
+    return -(-config.training.epochs // 2)
+
+
+def whole_batches(
+    trainer: Trainer, config: Config, seconds: dict[str, float]
+) -> dict[str, float]:
+    """Seconds of an update of each component, as `cost` names them: a batch of `config`
+    at the rate of the trainer's, which may be cut."""
+    return {
+        f"{c.name}_update": seconds[c.name]
+        * getattr(config, c.name).updates.batch_size
+        / c.config.batch_size
+        for c in trainer.components
+    }
 
 
 # Text

@@ -39,7 +39,29 @@ def epoch_seconds(config: Config, seconds: Seconds, epoch: int) -> float:
     for name in ("tokenizer", "world_model", "actor_critic"):
         updates = updates_in(getattr(config, name).updates, epoch)
         total += updates * seconds[f"{name}_update"]
-    return total
+    encoded, decoded = frames_to_know(config, epoch)
+    return total + encoded * seconds["encode"] + decoded * seconds["decode"]
+
+
+def frames_to_know(config: Config, epoch: int) -> tuple[float, float]:
+    """How many of the replay's frames are encoded, and decoded, in an epoch (from 1).
+
+    All that are drawn, once each, where the tokenizer has changed; else the new ones.
+    N frames drawn D times leave a share of exp(-D / N) out.
+    """
+    wm, policy, collection = config.world_model, config.actor_critic, config.collection
+    collecting = epoch if config.training.cpu_minutes > 0 else collection.epochs
+    new = collection.steps_per_epoch if epoch <= collecting else 0
+    frames = collection.warm_start_steps
+    frames += min(epoch, collecting) * collection.steps_per_epoch
+    looked_at = updates_in(policy.updates, epoch) * policy.updates.batch_size
+    looked_at *= policy.burn_in + 1
+    drawn = updates_in(wm.updates, epoch) * wm.updates.batch_size * wm.max_blocks
+    drawn += looked_at
+    changed = updates_in(config.tokenizer.updates, epoch) > 0
+    there = frames if changed else new
+    encoded, decoded = (-there * math.expm1(-n / frames) for n in (drawn, looked_at))
+    return encoded, decoded
 
 
 def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
@@ -47,7 +69,7 @@ def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
     no times if the networks and batches that it timed are not those of a config."""
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
-        timings = {n: float(t["median"]) for n, t in report["seconds"].items()}
+        timings = seconds_of(report["seconds"])
         timed = load_config(overrides=report["overrides"])
         same = sizes(timed) == sizes(config)
         return timings if same else {}, str(report["machine"]["cpu"])
@@ -55,6 +77,15 @@ def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
         raise ConfigError(
             f"{file} is not of iris bench ({type(error).__name__}: {error})"
         ) from error
+
+
+def seconds_of(timings: Mapping[str, Mapping[str, float]]) -> Seconds:
+    """Medians of what `iris bench` times; of one frame for `encode` and `decode`."""
+    seconds = {name: float(timing["median"]) for name, timing in timings.items()}
+    for name in ("encode", "decode"):
+        timing = timings[f"{name}_frames"]
+        seconds[name] = float(timing["median"]) / timing["batch"]
+    return seconds
 
 
 def sizes(config: Config) -> dict[str, Any]:

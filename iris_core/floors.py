@@ -18,7 +18,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from iris_core.bench import wait_for
 from iris_core.config.schema import Config
 from iris_core.models.agent import Agent
-from iris_core.training.trainer import Trainer
 
 SIZE = 2048  # of the matrices whose product shows the peak rate
 BYTES = 2**28  # copied to show the memory's
@@ -144,16 +143,3 @@ def weight_bytes(agent: Agent, bf16: bool) -> float:
     """Of the world model, which every pass of a dream reads."""
     numbers = sum(p.numel() for p in agent.world_model.parameters())
     return numbers * (2.0 if bf16 else 4.0)
-
-
-def run_seconds(trainer: Trainer, config: Config, seconds: dict[str, float]) -> float:
-    """Of a whole run of `config`, tests left out: from the seconds of an update of each
-    component, by name, and of `collect`, a step of all environments."""
-    epochs, collection = config.training.epochs, config.collection
-    steps = min(epochs, collection.epochs) * collection.steps_per_epoch
-    total = (steps + collection.warm_start_steps) / config.env.num_envs
-    total *= seconds["collect"]
-    for component in trainer.components:
-        updates = sum(component.updates_in(epoch + 1) for epoch in range(epochs))
-        total += updates * seconds[component.name]
-    return total

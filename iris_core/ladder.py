@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iris_core.bench import Part, dreaming, timed
+from iris_core.bench import Part, dreaming, know_replay, timed
 from iris_core.literal import OPTIMISATIONS, Optimisation
 from iris_core.training.trainer import Trainer
 
@@ -47,10 +47,10 @@ def climb(trainer: Trainer, repeats: int) -> list[Rung]:
     rungs = []
     for name, without in zip(names, missing, strict=True):
         with standing(trainer, without):
-            seconds = {
-                part: timed(do, repeats, trainer.device)["median"]
-                for part, do in parts(trainer).items()
-            }
+            seconds = {}
+            for part, do in parts(trainer).items():
+                know_replay(trainer)
+                seconds[part] = timed(do, repeats, trainer.device)["median"]
         rungs.append(Rung(name, seconds, differences[name]))
     return rungs
 

@@ -9,6 +9,7 @@ attention is written out, the cache is copied for every token, and a step of a d
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ from torch.optim import Adam, AdamW
 
 from iris_core.device import bf16_autocast
 from iris_core.dream import DreamEnv
+from iris_core.models import nets
 from iris_core.models.actor_critic import ActorCritic, State, masked
 from iris_core.models.agent import Agent, Sampler, categorical
 from iris_core.models.nets import SpatialAttention
-from iris_core.models.transformer import KVCache, SelfAttention
+from iris_core.models.transformer import Dropout, KVCache, SelfAttention
 from iris_core.replay import Batch, stack_segments
 from iris_core.training.token_cache import TokenCache
 from iris_core.training.trainer import Trainer
@@ -104,7 +106,7 @@ def attention_by_hand(trainer: Trainer) -> Iterator[None]:
             k, v = cache.extend(number, k, v)
         scores = q @ k.mT / math.sqrt(q.shape[-1])
         shares = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
-        y = F.dropout(shares, layer.dropout, layer.training).to(v.dtype) @ v
+        y = layer.drop(shares).to(v.dtype) @ v
         return layer.proj(rearrange(y, "b h l d -> b l (h d)"))
 
     def over_cells(layer: SpatialAttention, x: Tensor) -> Tensor:
@@ -118,6 +120,18 @@ def attention_by_hand(trainer: Trainer) -> Iterator[None]:
         patch.object(SelfAttention, "forward", over_tokens),
         patch.object(SpatialAttention, "forward", over_cells),
     ):
+        yield
+
+
+# Dropout draws once for four numbers
+
+
+@contextmanager
+def draw_for_each(trainer: Trainer) -> Iterator[None]:
+    def dropout(layer: Dropout, x: Tensor) -> Tensor:
+        return F.dropout(x, layer.p, layer.training)
+
+    with patch.object(Dropout, "forward", dropout):
         yield
 
 
@@ -185,6 +199,15 @@ def channels_first(trainer: Trainer) -> Iterator[None]:
         tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+# A few frames at a time pass the convolutions
+
+
+@contextmanager
+def all_frames_at_once(trainer: Trainer) -> Iterator[None]:
+    with patch.object(nets, "GROUP", sys.maxsize):
+        yield
+
+
 # bf16, CUDA graphs, and no waiting for the GPU
 
 
@@ -216,6 +239,18 @@ def waiting(trainer: Trainer) -> Iterator[None]:
             component.asynchronous = True
 
 
+def on_cpu(trainer: Trainer) -> bool:
+    return trainer.device.type == "cpu"
+
+
+def drops_out(trainer: Trainer) -> bool:
+    return on_cpu(trainer) and trainer.config.world_model.dropout > 0
+
+
+def convolutional_on_cpu(trainer: Trainer) -> bool:
+    return on_cpu(trainer) and convolutional(trainer)
+
+
 def on_cuda(trainer: Trainer) -> bool:
     return trainer.device.type == "cuda"
 
@@ -233,10 +268,12 @@ OPTIMISATIONS = [
     Optimisation("frames encoded, decoded once", frames_again),
     Optimisation("burn-in as one batch", burn_in_frame_by_frame),
     Optimisation("fused attention", attention_by_hand),
+    Optimisation("dropout by 16 bits", draw_for_each, drops_out),
     Optimisation("static cache", growing_cache),
     Optimisation("action with last token", action_passes_alone, token_by_token),
     Optimisation("fused optimizers", plain_optimizers),
     Optimisation("channels last", channels_first, convolutional),
+    Optimisation("frames in groups", all_frames_at_once, convolutional_on_cpu),
     Optimisation("no waiting", waiting, on_cuda),
     Optimisation("bf16", float32, lambda trainer: trainer.bf16),
     Optimisation("CUDA graphs", kernel_by_kernel, on_cuda),

@@ -427,13 +427,19 @@ class Replay:
         """Single frames, float32 (n, 3, H, W) in [0, 1], drawn like `sample`."""
         return self.sample(n, 1, rng).to(device).frames[:, 0]
 
-    def traverse(self, batch_size: int, chunk: int) -> Iterator[Batch]:
+    def traverse(
+        self, batch_size: int, chunk: int, pixels: bool = True
+    ) -> Iterator[Batch]:
         """Every step once and in order, in chunks; a batch holds one episode only."""
-        for episode in self:
+        for episode_id in self.ids:
+            episode = self[episode_id]
             starts = range(0, len(episode), chunk)
-            segments = [(episode, start, start + chunk) for start in starts]
-            for first in range(0, len(segments), batch_size):
-                yield stack_segments(segments[first : first + batch_size])
+            for first in range(0, len(starts), batch_size):
+                some = starts[first : first + batch_size]
+                segments = [(episode, start, start + chunk) for start in some]
+                places = tuple((episode_id, start) for start in some)
+                batch = stack_segments(segments, pixels)
+                yield replace(batch, places=places, episodes=(episode,) * len(some))
 
     def save(self, folder: str | Path) -> list[tuple[int, int]]:
         """Write the episodes to a folder, finished ones once and never again.

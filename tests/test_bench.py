@@ -17,7 +17,9 @@ PARTS = {  # and how many games, frames or samples one call takes in the smoke p
     "dream_step": 8,
     "dream_step_alone": 1,
     "encode_frame": 1,
+    "encode_frames": 64,
     "decode_frame": 1,
+    "decode_frames": 64,
     "test_step": 2,
 }
 

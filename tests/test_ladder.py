@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from iris_core import bench_report, floors, ladder
+from iris_core import bench, bench_report, floors, ladder
 from iris_core.config import load_config
 from iris_core.dream import DreamEnv
 from iris_core.ladder import Rung, climb, compare
@@ -197,12 +197,26 @@ def test_a_floor_is_the_longer_of_work_and_reading(paper):
     assert found["actor_critic"].seconds == pytest.approx(19 * 16 * weights)
 
 
-def test_the_seconds_of_a_run(tmp_path):
-    trainer = make_trainer(tmp_path)  # 3 epochs, 2 of them collect 60 steps by 2 games
-    seconds = {"collect": 1, "tokenizer": 100, "world_model": 1e4, "actor_critic": 1e6}
-    total = floors.run_seconds(trainer, trainer.config, seconds)
-    assert total == (2 * 60 + 60) / 2 + 3 * 4 * (100 + 1e4) + 2 * 2 * 1e6
-    assert bench_report.epoch_seconds(trainer, seconds) == 4 * (100 + 1e4) + 2e6
+def test_a_whole_batch_takes_longer_than_a_cut_one(tmp_path):
+    trainer = make_trainer(tmp_path)
+    config = load_config("smoke")
+    config.tokenizer.updates.batch_size *= 32
+    seconds = {"tokenizer": 1.0, "world_model": 2.0, "actor_critic": 3.0}
+    assert bench_report.whole_batches(trainer, config, seconds) == {
+        "tokenizer_update": 32.0,
+        "world_model_update": 2.0,
+        "actor_critic_update": 3.0,
+    }
+    assert bench_report.middle(load_config("paper")) == 300
+
+
+def test_nothing_is_left_to_encode(tmp_path, monkeypatch):
+    trainer = make_trainer(tmp_path)
+    bench.know_replay(trainer)
+    assert trainer.token_cache.encoded.sum() == trainer.replay.num_steps + 1
+    monkeypatch.setattr(trainer.agent.tokenizer, "tokenize", None)  # not called again
+    bench.know_replay(trainer)
+    trainer.tokens(trainer.replay.sample(4, 3, trainer.rng, pixels=False))
 
 
 def test_peaks_are_measured():
@@ -215,7 +229,7 @@ def test_the_papers_batches_are_cut_on_a_cpu(tmp_path):
     config.env.game = "Catch"
     trainer = bench_report.make_trainer(config)
     sizes = [c.config.batch_size for c in trainer.components]
-    assert sizes == [8, 2, 4] and trainer.config.actor_critic.horizon == 5
+    assert sizes == [8, 2, 4]
     assert config.tokenizer.updates.batch_size == 256
 
 

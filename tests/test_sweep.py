@@ -1,6 +1,7 @@
 """Sweeps: what is asked for, what it costs, and real Ray whose workers are killed."""
 
 import json
+import math
 import os
 import signal
 import sys
@@ -37,6 +38,8 @@ SECONDS = {  # of a call
     "tokenizer_update": 1.0,
     "world_model_update": 2.0,
     "actor_critic_update": 3.0,
+    "encode": 0.0,  # of a frame
+    "decode": 0.0,
 }
 
 
@@ -121,9 +124,28 @@ def test_the_schedule_is_priced() -> None:
     assert 5 <= minutes < 5 + (15 + 18) / 60  # the epoch that ends it collects too
 
 
+def test_frames_are_known_once_as_long_as_the_tokenizer_rests() -> None:
+    config = load_config("smoke")
+    wm, policy = config.world_model, config.actor_critic
+    drawn = 4 * wm.updates.batch_size * wm.max_blocks
+    looked_at = 2 * policy.updates.batch_size * (policy.burn_in + 1)
+    encoded, decoded = cost.frames_to_know(config, 2)  # 180 steps are there
+    assert encoded == pytest.approx(180 * (1 - math.exp(-(drawn + looked_at) / 180)))
+    assert decoded == pytest.approx(180 * (1 - math.exp(-looked_at / 180)))
+    config.tokenizer.updates.stop_after_epoch = 1
+    resting, _ = cost.frames_to_know(config, 2)  # 60 of them are new
+    assert resting == pytest.approx(encoded / 3)
+    assert cost.frames_to_know(config, 3) == (0, 0)  # nothing is collected any more
+    seconds = {**dict.fromkeys(SECONDS, 0.0), "encode": 2.0, "decode": 3.0}
+    total = cost.epoch_seconds(config, seconds, 2)
+    assert total == pytest.approx(2 * resting + 3 * decoded / 3)
+
+
 def test_a_benchmark_of_the_same_sizes_is_taken(tmp_path: Path) -> None:
     file = tmp_path / "smoke-cpu.json"
     timings = {name: {"median": value} for name, value in SECONDS.items()}
+    for name in ("encode", "decode"):
+        timings[f"{name}_frames"] = {"median": 0.0, "batch": 8}
     report = {
         "overrides": ["preset=smoke"],
         "machine": {"cpu": "a"},
@@ -131,7 +153,8 @@ def test_a_benchmark_of_the_same_sizes_is_taken(tmp_path: Path) -> None:
     }
     file.write_text(json.dumps(report))
     longer = load_config("smoke", ["training.epochs=9", "env.game=Pong", "seed=1"])
-    assert cost.benchmark_seconds(file, longer) == (SECONDS, "a")
+    found, processor = cost.benchmark_seconds(file, longer)
+    assert processor == "a" and found.items() >= SECONDS.items()
     wider = load_config("smoke", ["world_model.embed_dim=64"])
     assert cost.benchmark_seconds(file, wider) == ({}, "a")
     file.write_text("{}")

@@ -5,6 +5,11 @@ the VQGAN-style networks of the paper (appendix A, table 3); `PatchEncoder` and
 `PatchDecoder` are linear maps of one patch at a time, for small budgets.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from einops.layers.torch import Rearrange
@@ -13,6 +18,22 @@ from torch import Tensor, nn
 from iris_core.config.schema import TokenizerConfig
 
 FRAME_SIZE = 64  # pixels, height and width
+GROUP = 8  # frames whose feature maps a CPU's cache holds
+
+Forward = Callable[[Any, Tensor], Tensor]
+
+
+def in_groups(forward: Forward) -> Forward:
+    """A network's `forward` that takes few frames at a time where nothing learns on a
+    CPU: what one layer leaves in the cache, the next still finds there."""
+
+    @wraps(forward)
+    def a_few_at_a_time(network: Any, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or torch.is_grad_enabled() or len(x) <= GROUP:
+            return forward(network, x)
+        return torch.cat([forward(network, few) for few in x.split(GROUP)])
+
+    return a_few_at_a_time
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -137,6 +158,7 @@ class Encoder(nn.Module):
         self.norm_out = group_norm(config.channels)
         self.conv_out = nn.Conv2d(config.channels, config.z_channels, 3, padding=1)
 
+    @in_groups
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
         for level in self.down:
@@ -160,6 +182,7 @@ class Decoder(nn.Module):
         self.norm_out = group_norm(config.channels)
         self.conv_out = nn.Conv2d(config.channels, 3, 3, padding=1)
 
+    @in_groups
     def forward(self, x: Tensor) -> Tensor:
         x = self.mid(self.conv_in(x))
         for level in reversed(self.up):
