@@ -22,7 +22,7 @@ import torch
 
 from iris_core import bench
 from iris_core.config import ConfigError, config_from_dict, config_to_dict
-from iris_core.cost import Seconds, benchmark_seconds
+from iris_core.cost import Seconds, benchmark_seconds, seconds_of
 from iris_core.device import resolve_device
 from iris_core.own_runs import METRICS, append_run, run_of_json
 from iris_core.run_table import run_table
@@ -74,7 +74,7 @@ def measure_run(settings: dict[str, Any]) -> Seconds:
     with tempfile.TemporaryDirectory() as folder:
         config.outputs = folder
         timings = bench.measure(Trainer(config, Run.create(config)), repeats=1)
-    return {name: timing["median"] for name, timing in timings.items()}
+    return seconds_of(timings)
 
 
 @contextmanager

@@ -23,7 +23,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from iris_core.config import Config, preset_of
-from iris_core.device import bf16_autocast, refuse_tf32, resolve_device, wants_bf16
+from iris_core.device import (
+    bf16_autocast,
+    keep_freed_memory,
+    refuse_tf32,
+    resolve_device,
+    wants_bf16,
+)
 from iris_core.dream import DreamEnv, imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
@@ -75,6 +81,7 @@ class Trainer:
         self.run_folder = run
         self.device = resolve_device(config.device)
         refuse_tf32()
+        keep_freed_memory()
         if self.device.type == "cuda" and self.device.index:
             torch.cuda.set_device(self.device)  # graphs are recorded on the current one
         if config.threads > 0:
