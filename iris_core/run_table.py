@@ -13,12 +13,13 @@ from iris_core.scores import REFERENCE, load_scores, read_json, run_scores
 
 COLUMNS = (
     *("game", "seed", "random", "best constant action", "blind, own action shares"),
-    *("this agent [95%]", "IRIS, 100k steps", "human", "steps", "minutes"),
+    *("this agent [95%]", "IRIS, 100k steps", "human", "steps", "minutes (CPU)"),
 )
 NOTES = (
     "The first four: mean returns of the same test episodes; the interval is of the"
     " mean over these. Blind: the agent's own shares of actions, drawn without looking."
-    " IRIS: mean of its published runs. Minutes: of training, tests left out."
+    " IRIS: mean of its published runs. Minutes: of training, tests left out; in"
+    " brackets those of the processor, in which other programs do not count."
 )
 
 
@@ -63,7 +64,7 @@ def run_row(file: Path) -> list[str]:
         f"{own['mean']:.2f} {interval}",
         *published(run.game),
         f"{run.steps:,}",
-        f"{run.minutes:.1f}",
+        f"{run.minutes:.1f} ({content['training_cpu_minutes']:.1f})",
     ]
 
 

@@ -181,6 +181,7 @@ def write_results(folder: Path, game: str, mean: float, **changes: Any) -> Path:
         "seed": 0,
         "env_steps": 17_500,
         "training_minutes": 20.04,
+        "training_cpu_minutes": 19.5,
         "device": "cpu",
         "returns": [mean, mean],
         "table": table,
@@ -198,7 +199,7 @@ def test_a_row_a_run(tmp_path: Path) -> None:
     ]
     text = run_table(files[:1])
     row = "| Breakout | 0 | 1.50 | 2.00 (UP) | 2.50 | 3.00 [2.02, 3.98] | 83."
-    assert row in text and " | 30.5 | 17,500 | 20.0 |" in text
+    assert row in text and " | 30.5 | 17,500 | 20.0 (19.5) |" in text
     row = {"name": "this agent", "mean": 0.5, "standard_error": 0.1}
     write_results(tmp_path / "b", "Catch", 0.5, table=[row])
     assert "| Catch | 0 |  |  |  | 0.50 [0.30, 0.70] |  |  |" in run_table(files)
