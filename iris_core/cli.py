@@ -155,8 +155,8 @@ def add_overrides(command: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="name=value",
-        help="preset=smoke, tutorial (if not given), hour or paper, and settings by"
-        " their dotted names; `iris settings` lists them",
+        help="preset=smoke, tutorial (if not given) or paper, and settings by their"
+        " dotted names; `iris settings` lists them",
     )
 
 
