@@ -428,9 +428,7 @@ def test_predictions_and_labels_line_up(mode):
                     whole = whole + x[b, t, :-1].max(dim=0).values
                 scores.append(wm.head_rewards(whole))
     expected = torch.stack(predicted)
-    assert torch.allclose(
-        output.observations[:, : -wm.unlabelled].flatten(0, 1), expected, atol=1e-5
-    )
+    assert torch.allclose(wm.predictions(output), expected, atol=1e-5)
     ours = wm.labels(tokens, batch)
     assert ours.observations.tolist() == [int(label) for label in labels]
     assert torch.allclose(output.rewards.flatten(0, 1), torch.stack(scores), atol=1e-5)
@@ -448,7 +446,7 @@ def test_the_loss_is_the_mean_surprise_of_real_labels(mode):
     with torch.no_grad():
         losses = wm.loss(tokens, batch)
         output = wm(wm.sequence(tokens, batch.actions))
-    logp = output.observations[:, : -wm.unlabelled].flatten(0, 1).log_softmax(-1)
+    logp = wm.predictions(output).log_softmax(-1)
     labels = wm.labels(tokens, batch).observations
     naive = [-logp[n, k] for n, k in enumerate(labels.tolist()) if k != -100]
     assert torch.allclose(losses.terms["observations"], torch.stack(naive).mean())
@@ -462,8 +460,7 @@ def test_tokens_that_change_weigh_more(mode):
     tokens[:, 1:, ::2] = tokens[:, :1, ::2]  # every other token stays as it was
     with torch.no_grad():
         loss = wm.loss(tokens, batch).terms["observations"]
-        logp = wm(wm.sequence(tokens, batch.actions), labelled=True)
-        logp = logp.observations.flatten(0, 1).log_softmax(-1)
+        logp = wm.predictions(wm(wm.sequence(tokens, batch.actions))).log_softmax(-1)
     labels = wm.labels(tokens, batch).observations.reshape(3, -1)
     total = weight = 0.0
     for b, n in product(range(3), range(labels.shape[1])):

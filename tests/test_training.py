@@ -1060,9 +1060,7 @@ def likeliest_action(agent: Agent, tokens: Tensor, actions: Tensor) -> int:
     for action in range(agent.num_actions):
         past = torch.cat([actions[:-2], torch.tensor([action]), actions[-1:]])
         output = wm(wm.sequence(tokens[None], past[None]))
-        logps = (
-            output.observations[:, : -wm.unlabelled].flatten(0, 1).log_softmax(-1)[-16:]
-        )
+        logps = wm.predictions(output).log_softmax(-1)[-16:]
         chances.append(sum(logps[i, int(tokens[-1, i])].item() for i in range(16)))
     return int(np.argmax(chances))
 

@@ -220,6 +220,10 @@ class WorldModel(nn.Module):
         changed = rearrange(changed, "b t k -> b (t k)")[:, self.unlabelled :]
         return 1 + self.config.changed_weight * changed.flatten()
 
+    def predictions(self, output: WorldModelOutput) -> Tensor:
+        """The logits that have a label in `labels`, flat: (B * n, vocab_size)."""
+        return output.observations[:, : -self.unlabelled].flatten(0, 1)
+
     def loss(self, frame_tokens: Tensor, batch: Batch) -> Losses:
         """Three cross-entropies, summed: frame_tokens (B, T, K) int64."""
         output = self(self.sequence(frame_tokens, batch.actions), labelled=True)
