@@ -15,6 +15,7 @@ from torch import Tensor
 
 from iris_core.config import Config, ConfigError, load_config
 from iris_core.dream import imagine
+from iris_core.models import nets
 from iris_core.models.actor_critic import (
     ActorCritic,
     Rollout,
@@ -25,6 +26,7 @@ from iris_core.models.actor_critic import (
 from iris_core.models.agent import Agent, Card, categorical, greedy
 from iris_core.models.kmeans import kmeans
 from iris_core.models.tokenizer import Tokenizer
+from iris_core.models.transformer import Dropout
 from iris_core.models.world_model import WorldModel
 from iris_core.replay import Batch
 
@@ -103,6 +105,27 @@ def test_tokenizer_shapes(overrides, lead, levels):
     assert decoded.min() >= 0 and decoded.max() <= 1
     with torch.no_grad():
         assert torch.equal(tokenizer.reconstruct(frames), decoded)
+
+
+def test_few_frames_at_a_time_give_what_all_at_once_do(monkeypatch):
+    torch.manual_seed(0)
+    config = load_config("paper", ["tokenizer.channels=32"]).tokenizer
+    tokenizer, passed = Tokenizer(config).eval(), []
+    tokenizer.encoder.conv_in.register_forward_hook(
+        lambda module, given, made: passed.append(len(given[0]))
+    )
+    frames = torch.rand(2 * nets.GROUP + 3, 3, 64, 64)
+    tokens = torch.randint(512, (len(frames), 16))
+    with torch.no_grad():
+        few, seen = tokenizer.latents(frames), tokenizer.decode(tokens)
+        assert passed == [nets.GROUP, nets.GROUP, 3]
+        monkeypatch.setattr(nets, "GROUP", 100)
+        assert torch.allclose(few, tokenizer.latents(frames), atol=1e-5)
+        assert torch.allclose(seen, tokenizer.decode(tokens), atol=1e-5)
+    monkeypatch.setattr(nets, "GROUP", 1)
+    passed.clear()
+    tokenizer.latents(frames)  # what is trained passes as one batch
+    assert passed == [len(frames)]
 
 
 @pytest.mark.parametrize("overrides", [PATCH, VQGAN], ids=["patch", "vqgan"])
@@ -588,6 +611,20 @@ def test_nothing_sees_a_later_block(mode):
     assert torch.equal(ours.observations, theirs.observations)
     assert torch.equal(ours.rewards[:, :3], theirs.rewards[:, :3])
     assert not torch.equal(ours.rewards[:, 3], theirs.rewards[:, 3])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_zeroes_a_share_and_keeps_the_mean(dtype):
+    torch.manual_seed(0)
+    drop, x = Dropout(0.1), torch.full((333, 301), 0.9, dtype=dtype, requires_grad=True)
+    y = drop(x)
+    assert y.dtype == dtype
+    assert y.unique().tolist() == pytest.approx([0.0, 1.0], abs=0.01)  # bf16 rounds
+    assert float((y == 0).float().mean()) == pytest.approx(0.1, abs=0.005)
+    y.sum().backward()
+    assert torch.equal(x.grad != 0, y != 0)
+    assert not torch.equal(y, drop(x))  # other numbers each time
+    assert drop.eval()(x) is x and Dropout(0.0)(x) is x
 
 
 def test_attention_weights_are_causal():
