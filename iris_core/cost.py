@@ -54,6 +54,8 @@ def frames_to_know(config: Config, epoch: int) -> tuple[float, float]:
     new = collection.steps_per_epoch if epoch <= collecting else 0
     frames = collection.warm_start_steps
     frames += min(epoch, collecting) * collection.steps_per_epoch
+    if frames == 0:
+        return 0.0, 0.0
     looked_at = updates_in(policy.updates, epoch) * policy.updates.batch_size
     looked_at *= policy.burn_in + 1
     drawn = updates_in(wm.updates, epoch) * wm.updates.batch_size * wm.max_blocks

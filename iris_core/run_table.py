@@ -53,6 +53,7 @@ def run_row(file: Path) -> list[str]:
     if constant:
         action = table["best constant action"]["name"].partition(" (")[2]
         constant = f"{constant} ({action}"
+    cpu_minutes = content.get("training_cpu_minutes", float("nan"))
     reach = 1.96 * (own["standard_error"] or 0.0)
     interval = f"[{own['mean'] - reach:.2f}, {own['mean'] + reach:.2f}]"
     return [
@@ -64,7 +65,7 @@ def run_row(file: Path) -> list[str]:
         f"{own['mean']:.2f} {interval}",
         *published(run.game),
         f"{run.steps:,}",
-        f"{run.minutes:.1f} ({content['training_cpu_minutes']:.1f})",
+        f"{run.minutes:.1f} ({cpu_minutes:.1f})",
     ]
 
 

@@ -139,6 +139,8 @@ def test_frames_are_known_once_as_long_as_the_tokenizer_rests() -> None:
     seconds = {**dict.fromkeys(SECONDS, 0.0), "encode": 2.0, "decode": 3.0}
     total = cost.epoch_seconds(config, seconds, 2)
     assert total == pytest.approx(2 * resting + 3 * decoded / 3)
+    config.collection.epochs = config.collection.warm_start_steps = 0
+    assert cost.frames_to_know(config, 1) == (0, 0)
 
 
 def test_a_benchmark_of_the_same_sizes_is_taken(tmp_path: Path) -> None:
@@ -200,6 +202,11 @@ def test_a_row_a_run(tmp_path: Path) -> None:
     text = run_table(files[:1])
     row = "| Breakout | 0 | 1.50 | 2.00 (UP) | 2.50 | 3.00 [2.02, 3.98] | 83."
     assert row in text and " | 30.5 | 17,500 | 20.0 (19.5) |" in text
+    file = write_results(tmp_path / "c", "Pong", 1.0)  # of an earlier version
+    content = json.loads(file.read_text())
+    del content["training_cpu_minutes"]
+    file.write_text(json.dumps(content))
+    assert "20.0 (nan)" in run_table([file])
     row = {"name": "this agent", "mean": 0.5, "standard_error": 0.1}
     write_results(tmp_path / "b", "Catch", 0.5, table=[row])
     assert "| Catch | 0 |  |  |  | 0.50 [0.30, 0.70] |  |  |" in run_table(files)
