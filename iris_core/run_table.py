@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
-from iris_core.config.schema import ConfigError
-from iris_core.own_runs import run_of_json
-from iris_core.scores import REFERENCE, load_scores, read_json, run_scores
+from iris_core.final_test import Control, FinalTest
+from iris_core.scores import REFERENCE, load_scores, run_scores
 
 COLUMNS = (
     *("game", "seed", "random", "best constant action", "blind, own action shares"),
@@ -23,50 +21,37 @@ NOTES = (
 )
 
 
-def run_table(files: Sequence[Path]) -> str:
-    """A Markdown table of runs, from their results.json, in the order given.
-
-    ConfigError for a file that is not one.
-    """
-    rows = [run_row(file) for file in files]
+def run_table(tests: Sequence[FinalTest]) -> str:
+    """A Markdown table of runs, in the order given."""
     lines = [
         "| " + " | ".join(COLUMNS) + " |",
         "| --- |" + " ---: |" * (len(COLUMNS) - 1),
     ]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines += ["| " + " | ".join(run_row(test)) + " |" for test in tests]
     return "\n".join([*lines, "", NOTES, ""])
 
 
-def run_row(file: Path) -> list[str]:
+def run_row(test: FinalTest) -> list[str]:
     """The cells of one run; empty where nothing was measured, or nobody has played."""
-    run, content = run_of_json(file), read_json(file)
-    try:
-        table = {row["name"].partition(" (")[0]: row for row in content["table"]}
-        own = table["this agent"]
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"{file} has no table of a final test") from error
-
-    def mean(name: str) -> str:
-        return f"{table[name]['mean']:.2f}" if name in table else ""
-
-    constant = mean("best constant action")
-    if constant:
-        action = table["best constant action"]["name"].partition(" (")[2]
-        constant = f"{constant} ({action}"
-    cpu_minutes = content.get("training_cpu_minutes", float("nan"))
-    reach = 1.96 * (own["standard_error"] or 0.0)
-    interval = f"[{own['mean'] - reach:.2f}, {own['mean'] + reach:.2f}]"
+    run, own = test.run, test.agent
+    reach = 1.96 * own.standard_error
     return [
         run.game,
         str(run.seed),
-        mean("random"),
-        constant,
-        mean("blind, this agent's action shares"),
-        f"{own['mean']:.2f} {interval}",
+        cell(test.random),
+        cell(test.constant),
+        cell(test.blind),
+        f"{own.mean:.2f} [{own.mean - reach:.2f}, {own.mean + reach:.2f}]",
         *published(run.game),
         f"{run.steps:,}",
-        f"{run.minutes:.1f} ({cpu_minutes:.1f})",
+        f"{run.minutes:.1f} ({test.cpu_minutes:.1f})",
     ]
+
+
+def cell(control: Control | None) -> str:
+    if control is None:
+        return ""
+    return f"{control.mean:.2f}" + f" ({control.remark})" * bool(control.remark)
 
 
 def published(game: str) -> tuple[str, str]:

@@ -13,10 +13,12 @@ from iris_core import cli
 from iris_core.config.schema import ConfigError
 from iris_core.figures import agents, tables
 from iris_core.figures.aggregates import draw_aggregates
+from iris_core.figures.controls import draw_controls, lead, sees
 from iris_core.figures.games import draw_game_panels, draw_games, short
 from iris_core.figures.own import draw_learning_curves, draw_own_runs
 from iris_core.figures.style import LOOKS, looks, save
 from iris_core.figures.write import Evidence, all_figures, of_scores, write_figures
+from iris_core.final_test import Control, final_tests
 from iris_core.models.agent import Agent
 from iris_core.own_runs import (
     OwnRun,
@@ -24,6 +26,7 @@ from iris_core.own_runs import (
     learning_curves,
     own_names,
     own_runs,
+    results_folder,
 )
 from iris_core.replay import Episode, Replay
 from iris_core.scores import PAPER, REFERENCE, data_folder, load_scores
@@ -118,7 +121,7 @@ def test_own_runs_are_added_by_one_call(scores: pd.DataFrame) -> None:
     shown = texts(of_all.aggregates())
     for name in names:
         assert f"Not drawn, for want of games: {name}" in " ".join(shown.split())
-        assert name.removeprefix("own") in texts(of_all.games())
+        assert name.removeprefix("own") in " ".join(texts(of_all.games()).split())
     assert nothing_is_cut_off(of_all.games())
     figure = draw_own_runs(scores, own_runs(), replicates=FEW)
     assert nothing_is_cut_off(figure)
@@ -160,13 +163,14 @@ def test_curves_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
     one.write_text("env_steps,minutes,test/return\n100,1,300\n")
     figure = draw_learning_curves(learning_curves(tmp_path), FEW)
     catch, pacman = (ax for ax in figure.axes if ax.get_title(loc="left"))
-    assert catch.get_title(loc="left") == "Catch, own runs\ntutorial\n3 seeds, 3 min"
+    assert catch.get_title(loc="left") == "Catch, own 1\n3 seeds, 3 min"
     (band,) = catch.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() >= 1 and heights.max() <= 5  # within the seeds
     mean = max(catch.lines, key=lambda line: line.get_linewidth())
     assert mean.get_ydata().tolist() == [2, 3, 4]
     assert len(pacman.collections) == 0 and "human" in texts(figure)
+    assert "own 1: tutorial." in texts(figure)
 
 
 def test_own_learning_curves() -> None:
@@ -175,6 +179,27 @@ def test_own_learning_curves() -> None:
     assert nothing_is_cut_off(figure) and "3 seeds" in texts(figure)
     alone = curves[curves["seed"] == 0].assign(game="Catch")
     assert "human" not in texts(draw_learning_curves(alone, FEW))
+
+
+def test_own_runs_beside_their_controls() -> None:
+    tests = final_tests(results_folder())
+    figure = draw_controls(tests)
+    assert nothing_is_cut_off(figure) and "Alien, seed 0" in texts(figure)
+    assert "Catch" not in texts(figure)  # nobody has published it
+    alone = [test for test in tests if test.run.game == "Catch"]
+    with pytest.raises(ConfigError, match="no run of one of the 26 games"):
+        draw_controls(alone)
+
+
+def test_looking_pays_only_by_two_standard_errors() -> None:
+    assert lead(Control(12, 0.6), Control(10, 0.8)) == 2
+    assert lead(Control(2, 0), Control(1, 0)) == float("inf")
+    assert lead(Control(1, 0), Control(1, 0)) == 0
+    known = next(t for t in final_tests(results_folder()) if t.run.game == "Alien")
+    assert known.blind is not None
+    better = known._replace(agent=Control(known.blind.mean + 100, 10))
+    assert sees(better) and not sees(better._replace(agent=known.blind))
+    assert not sees(better._replace(blind=None))
 
 
 def test_one_run_and_another_algorithm(scores: pd.DataFrame) -> None:
@@ -297,7 +322,7 @@ def test_a_file_of_scores_is_added(tmp_path: Path) -> None:
     assert "Mine" in texts(figures["aggregates"]())
     figures = all_figures(tmp_path, algorithms=["IRIS", "SPR", "own"], replicates=FEW)
     assert not any(name.endswith("_beyond") for name in figures)
-    assert "own 2, tutorial: 17,500" in texts(figures["games"]())
+    assert ", tutorial: 17,500" in texts(figures["games"]())
     assert len(set(all_figures(tmp_path))) >= 17
     assert list(write_figures(tmp_path, figures, ["own_learning_curves"])) == [
         "own_learning_curves"

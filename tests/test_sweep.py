@@ -18,6 +18,7 @@ import torch
 from iris_core import bench, cli, cost
 from iris_core.config import ConfigError, load_config
 from iris_core.envs import ATARI_100K
+from iris_core.final_test import CONTROLS, final_test, final_tests
 from iris_core.models.agent import Agent
 from iris_core.own_runs import learning_curves, own_runs
 from iris_core.run_table import run_table
@@ -175,7 +176,7 @@ def write_results(folder: Path, game: str, mean: float, **changes: Any) -> Path:
     table = [
         {"name": "random", "mean": 1.5, "standard_error": 0.1},
         {"name": "best constant action (UP)", "mean": 2.0, "standard_error": 0.0},
-        {"name": "blind, this agent's action shares", "mean": 2.5},
+        {"name": CONTROLS[2], "mean": 2.5, "standard_error": 0.3},
         {"name": "this agent", "mean": mean, "standard_error": 0.5},
     ]
     content = {
@@ -199,20 +200,33 @@ def test_a_row_a_run(tmp_path: Path) -> None:
         write_results(tmp_path / "a", "Breakout", 3.0),
         write_results(tmp_path / "b", "Catch", 0.5, table=[{"name": "this agent"}]),
     ]
-    text = run_table(files[:1])
+    text = run_table([final_test(files[0])])
     row = "| Breakout | 0 | 1.50 | 2.00 (UP) | 2.50 | 3.00 [2.02, 3.98] | 83."
     assert row in text and " | 30.5 | 17,500 | 20.0 (19.5) |" in text
     file = write_results(tmp_path / "c", "Pong", 1.0)  # of an earlier version
     content = json.loads(file.read_text())
     del content["training_cpu_minutes"]
     file.write_text(json.dumps(content))
-    assert "20.0 (nan)" in run_table([file])
+    assert "20.0 (nan)" in run_table([final_test(file)])
     row = {"name": "this agent", "mean": 0.5, "standard_error": 0.1}
     write_results(tmp_path / "b", "Catch", 0.5, table=[row])
-    assert "| Catch | 0 |  |  |  | 0.50 [0.30, 0.70] |  |  |" in run_table(files)
+    assert "| Catch | 0 |  |  |  | 0.50 [0.30, 0.70] |  |  |" in run_table(
+        [final_test(file) for file in files]
+    )
     write_results(tmp_path / "b", "Catch", 0.5, table=[])
     with pytest.raises(ConfigError, match="has no table of a final test"):
-        run_table(files)
+        final_test(files[1])
+
+
+def test_final_tests_of_a_folder(tmp_path: Path) -> None:
+    for seed, game in enumerate(("Pong", "Alien")):
+        file = write_results(tmp_path / game, game, 3.0, seed=seed)
+        file.rename(tmp_path / f"laptop-{game.lower()}-seed{seed}.json")
+    alien, pong = final_tests(tmp_path, "laptop")
+    assert (alien.run.game, pong.run.game) == ("Alien", "Pong")
+    assert pong.constant is not None and pong.constant.remark == "UP"
+    with pytest.raises(ConfigError, match="no tutorial-GAME-seedN.json in"):
+        final_tests(tmp_path, "tutorial")
 
 
 def test_the_live_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

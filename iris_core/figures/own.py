@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,11 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from iris_core.config.schema import ConfigError
 from iris_core.figures.games import draw_game_panels
 from iris_core.figures.style import BLUE, FAINT, INK, SKY, WIDTH, note, styled
-from iris_core.own_runs import add_own_runs, own_names, span
+from iris_core.own_runs import OWN, add_own_runs, own_names, span
 from iris_core.scores import PAPER, REFERENCE
 from iris_core.statistics import bootstrap
-
-TITLE_LETTERS = 26  # on a line above one of three panels
 
 
 def draw_own_runs(
@@ -45,7 +41,8 @@ def draw_own_runs(
 @styled
 def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure:
     """Test scores while own runs learned, a panel for each preset and game: thin lines
-    are seeds; from two on, the thick one is their mean with its 95% interval.
+    are seeds; from two on, the thick one is their mean with its 95% interval. The note
+    says which preset "own 1", "own 2" ... are.
 
     curves: of `learning_curves`.
     """
@@ -56,13 +53,16 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
     panels = figure.subplots(lines, columns, squeeze=False)
     for ax in panels.flat[len(groups) :]:
         ax.set_axis_off()
+    labels = {
+        preset: f"{OWN} {n}"
+        for n, preset in enumerate(sorted(curves["preset"].unique()), 1)
+    }
     for ax, ((preset, game), rows) in zip(panels.flat, groups, strict=False):
         draw_curves(ax, rows, replicates)
         seeds = rows["seed"].nunique()
         minutes = span(rows.groupby("seed")["minutes"].max(), "{:.0f}")
         cost = f"{seeds} seed{'s' * (seeds > 1)}, {minutes} min"
-        title = [f"{game}, own runs", *wrap(str(preset), TITLE_LETTERS), cost]
-        ax.set_title("\n".join(title), loc="left", fontsize=7)
+        ax.set_title(f"{game}, {labels[preset]}\n{cost}", loc="left", fontsize=7)
         draw_references(ax, str(game))
         ax.set_xlabel("environment steps", fontsize=7)
     for line in panels:
@@ -70,7 +70,8 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
     note(
         figure,
         "Thin: seeds. Thick and band: mean of the seeds and its 95% bootstrap interval,"
-        " where two or more are tested. The paper's runs play 100,000 steps.",
+        " where two or more are tested. The paper's runs play 100,000 steps."
+        + "".join(f"\n{label}: {preset}." for preset, label in labels.items()),
     )
     return figure
 

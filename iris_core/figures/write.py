@@ -27,12 +27,20 @@ from iris_core.figures.aggregates import (
     draw_mean_and_median,
     draw_profiles,
 )
+from iris_core.figures.controls import draw_controls
 from iris_core.figures.games import draw_differences, draw_game_panels, draw_games
 from iris_core.figures.own import draw_learning_curves, draw_own_runs
 from iris_core.figures.style import save
 from iris_core.figures.tables import RENDER, draw_table, score_table
+from iris_core.final_test import RESULTS, final_tests
 from iris_core.models.agent import Agent
-from iris_core.own_runs import add_own_runs, learning_curves, own_names, own_runs
+from iris_core.own_runs import (
+    add_own_runs,
+    learning_curves,
+    own_names,
+    own_runs,
+    results_folder,
+)
 from iris_core.replay import Episode, Replay
 from iris_core.scores import BEYOND, PAPER, data_folder, load_scores, split_complete
 from iris_core.statistics import (
@@ -164,10 +172,14 @@ def of_scores(evidence: Evidence, folder: Path, suffix: str = "") -> dict[str, D
 
 def of_own_runs(scores: pd.DataFrame, own: Path | None, few: int) -> dict[str, Draw]:
     """What is drawn from this project's runs."""
-    return {
+    folder = results_folder() if own is None else own
+    figures: dict[str, Draw] = {
         "own_runs": lambda: draw_own_runs(scores, own_runs(own), replicates=few),
         "own_learning_curves": lambda: draw_learning_curves(learning_curves(own), few),
     }
+    if any(folder.glob(RESULTS)):  # a table of scores has no controls
+        figures["own_controls"] = lambda: draw_controls(final_tests(folder))
+    return figures
 
 
 def of_agents(data: Path) -> dict[str, Draw]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from iris_core.config import Config
 from iris_core.cost import Seconds, training_minutes
+from iris_core.final_test import final_test
 from iris_core.run_table import run_row
 from iris_core.sweep.plan import Sweep
 from iris_core.sweep.work import ATTEMPTS
@@ -95,7 +96,7 @@ class Watch:
             print(f"{run}: {problem}", flush=True)
             return
         _, _, random, constant, blind, own, *_ = run_row(
-            self.sweep.path(run) / "results.json"
+            final_test(self.sweep.path(run) / "results.json")
         )
         print(
             f"{run}: {own} (random {random}, best constant action {constant},"

@@ -24,6 +24,7 @@ from iris_core import bench
 from iris_core.config import ConfigError, config_from_dict, config_to_dict
 from iris_core.cost import Seconds, benchmark_seconds, seconds_of
 from iris_core.device import resolve_device
+from iris_core.final_test import final_test
 from iris_core.own_runs import METRICS, append_run, run_of_json
 from iris_core.run_table import run_table
 from iris_core.sweep.plan import Sweep
@@ -201,5 +202,5 @@ def gather(sweep: Sweep, runs: Sequence[str]) -> None:
         metrics = sweep.results / f"{name}{METRICS}.csv"
         shutil.copyfile(folder / "metrics.csv", metrics)
     if done := [run for run in sweep.configs if sweep.finished(run)]:
-        table = run_table([sweep.path(run) / "results.json" for run in done])
-        write_atomic(sweep.results / "table.md", table)
+        tests = [final_test(sweep.path(run) / "results.json") for run in done]
+        write_atomic(sweep.results / "table.md", run_table(tests))

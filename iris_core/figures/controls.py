@@ -1,0 +1,97 @@
+"""Own runs beside the ways to play that have learned nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from iris_core.config.schema import ConfigError
+from iris_core.figures.style import (
+    FAINT,
+    GREEN,
+    INK,
+    ORANGE,
+    PINK,
+    WIDTH,
+    Look,
+    handle,
+    mark,
+    note,
+    styled,
+)
+from iris_core.final_test import Control, FinalTest
+from iris_core.run_table import iris_means
+from iris_core.scores import REFERENCE
+
+AGENT = Look("agent, 95% interval", GREEN, "o")
+CONSTANT = Look("best constant action", ORANGE, "s", hollow=True)
+BLIND = Look("blind, own action shares", PINK, "D", hollow=True)
+
+
+@styled
+def draw_controls(tests: Sequence[FinalTest]) -> Figure:
+    """A line a run: its agent, its best constant action and its blind twin, on the way
+    from random play (0) to IRIS after 100,000 steps (1).
+
+    ConfigError if none of the runs is of one of the 26 games.
+    """
+    tests = [test for test in tests if test.run.game in REFERENCE and test.random]
+    if not tests:
+        raise ConfigError("no run of one of the 26 games, tested with random play")
+    several = len({test.run.seed for test in tests}) > 1
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.24 * len(tests)))
+    ax = figure.subplots()
+    for y, test in enumerate(tests):
+        draw_test(ax, y, test)
+    for level, text in ((0, "random"), (1, "IRIS, 100k steps")):
+        ax.axvline(level, color=FAINT, linestyle=":", linewidth=1)
+        ax.text(level, -0.75, text, ha="center", fontsize=6.5, color=FAINT)
+    names = [t.run.game + f", seed {t.run.seed}" * several for t in tests]
+    ax.set_yticks(range(len(tests)), names)
+    ax.set_ylim(len(tests) - 0.4, -0.6)
+    ax.set_xlabel("share of the way from random play to IRIS")
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y")
+    handles = [handle(look) for look in (AGENT, CONSTANT, BLIND)]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+    note(
+        figure,
+        f"Each line: {episodes(tests)} test episodes of one run, and of its controls."
+        " Filled: better than its blind twin by two standard errors of the difference.",
+    )
+    return figure
+
+
+def draw_test(ax: Axes, y: int, test: FinalTest) -> None:
+    """One run, at height y."""
+    assert test.random is not None
+    random = test.random.mean
+    way = iris_means()[test.run.game] - random
+    for look, control in ((CONSTANT, test.constant), (BLIND, test.blind)):
+        if control is not None:
+            mark(ax, look, (control.mean - random) / way, y)
+    x, reach = (test.agent.mean - random) / way, 1.96 * test.agent.standard_error / way
+    ax.plot([x - reach, x + reach], [y, y], color=INK, linewidth=1.2, zorder=3)
+    mark(ax, AGENT._replace(hollow=not sees(test)), x, y)
+
+
+def sees(test: FinalTest) -> bool:
+    """Whether looking pays: better than the blind twin by two standard errors."""
+    return test.blind is not None and lead(test.agent, test.blind) > 2
+
+
+def lead(ours: Control, theirs: Control) -> float:
+    """The difference of two means, in its standard errors."""
+    error = (ours.standard_error**2 + theirs.standard_error**2) ** 0.5
+    difference = ours.mean - theirs.mean
+    if error:
+        return difference / error
+    return math.copysign(math.inf, difference) if difference else 0.0
+
+
+def episodes(tests: Sequence[FinalTest]) -> str:
+    low, high = (pick(test.run.episodes for test in tests) for pick in (min, max))
+    return f"{low}" if low == high else f"{low} to {high}"
