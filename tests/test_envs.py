@@ -30,6 +30,7 @@ from iris_core.envs import (
     make_env,
     make_vector,
     random_returns,
+    rhythm_returns,
     vector_get_state,
     vector_set_state,
 )
@@ -371,3 +372,21 @@ def test_blind_play_takes_the_given_shares() -> None:
     assert np.array_equal(blind_returns(config, np.array([0.0, 0, 1]), 20, 3), held)
     mixed = blind_returns(config, np.array([0.2, 0.4, 0.4]), 200, 3)
     assert 0.1 < mixed.mean() < 0.35
+
+
+def test_another_episodes_actions() -> None:
+    """RIGHT in every recorded episode is RIGHT held; short records begin again."""
+    config = EnvConfig(game="Catch")
+    held = constant_returns(config, 2, 5, seed=3)
+    right = [np.full(length, 2) for length in (28, 28, 28, 3, 28)]
+    assert np.array_equal(rhythm_returns(config, right, seed=3), held)
+
+
+def test_episodes_take_the_next_ones_actions() -> None:
+    """Two actions that end differently: each episode gets the other's."""
+    config = EnvConfig(game="Catch")
+    left, right = (constant_returns(config, action, 40, seed=3) for action in (1, 2))
+    assert not np.array_equal(left, right)
+    recorded = [np.full(28, 1 + i % 2) for i in range(40)]  # LEFT, RIGHT, LEFT ...
+    expected = np.where(np.arange(40) % 2 == 0, right, left)
+    assert np.array_equal(rhythm_returns(config, recorded, seed=3), expected)

@@ -10,6 +10,7 @@ from iris_core.envs.baselines import (
     constant_returns,
     play_fixed,
     random_returns,
+    rhythm_returns,
 )
 from iris_core.envs.catch import CatchEnv
 from iris_core.envs.game import Game, action_meanings, as_game
@@ -37,6 +38,7 @@ __all__ = [
     "make_vector",
     "play_fixed",
     "random_returns",
+    "rhythm_returns",
     "vector_get_state",
     "vector_set_state",
 ]

@@ -10,9 +10,10 @@ agent and a baseline meet the same starts, whichever game plays which episode.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +69,26 @@ def blind_returns(
     return play_fixed(
         config, lambda rng: int(rng.choice(actions, p=shares)), episodes, seed
     )
+
+
+def rhythm_returns(
+    config: EnvConfig, recorded: Sequence[np.ndarray], seed: int
+) -> np.ndarray:
+    """Returns of test episodes under the actions of other ones, float64 (episodes,).
+
+    recorded: the actions (T,) that an agent took in test episodes from the same seed;
+    episode i repeats those of the next one, and again from the first where they run
+    out. With an agent's own this is its habits and their order: what it scores above,
+    it owes to looking. It wants starts that differ (`test_noop_max` above 1): where
+    all are alike, it is the agent's own game again.
+    """
+    env = _blind_env(config)
+    returns = np.zeros(len(recorded))
+    for i in range(len(recorded)):
+        actions = cycle(recorded[(i + 1) % len(recorded)].tolist())
+        env.reset(seed=seed + i)
+        returns[i] = _finish_episode(env, partial(next, actions))
+    return returns
 
 
 def constant_returns(
