@@ -12,7 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from lessons import index, series
+from lessons.artefacts import DATA
 from lessons.execute import still, tidy, write_links
+from safetensors import safe_open
 
 ROOT = Path(series.FOLDER)
 MARKER = "# NBVAL_CHECK_OUTPUT"
@@ -210,3 +212,13 @@ def test_links_are_written_once_however_often() -> None:
     assert [cell.source for cell in notebook.cells] == once
     assert once[0].count("colab.research.google.com/github") == 1
     assert once[1] == series.install_cell()
+
+
+@pytest.mark.parametrize(
+    "agent", sorted(DATA.glob("agents/*.safetensors")), ids=lambda f: f.stem
+)
+def test_shipped_agents_name_no_place_of_their_maker(agent: Path) -> None:
+    with safe_open(agent, framework="pt") as file:
+        told = file.metadata()
+    assert not ABSOLUTE.search("\n".join(told.values()))
+    assert agent.stat().st_size <= 5_000_000

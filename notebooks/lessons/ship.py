@@ -10,6 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
+from iris_core.config.schema import Config
 from iris_core.evaluate import evaluate, standard_error
 from iris_core.models.agent import Agent
 from iris_core.training.runs import Run
@@ -37,7 +38,9 @@ def ship(run: Run, name: str, changed: str, episodes: int) -> None:
     """Write NAME.safetensors and NAME.md. episodes: of the card's test; 0 for an agent
     whose policy was not trained."""
     path = DATA / "agents" / f"{name}.safetensors"
-    Agent.load(run.agent).half().save(path)
+    agent = Agent.load(run.agent).half()
+    agent.config.outputs = Config().outputs  # where the run lay is nobody's business
+    agent.save(path)
     results = json.loads((run.path / "results.json").read_text())
     versions = json.loads((run.path / "versions.json").read_text())
     score, table = "not trained to play", {r["name"]: r for r in results["table"]}
