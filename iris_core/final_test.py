@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iris_core.config.schema import ConfigError
-from iris_core.own_runs import OwnRun, run_of_json
+from iris_core.own_runs import NAME, OwnRun, run_of_json
 from iris_core.scores import read_json
 
-RESULTS = "*-seed*.json"  # PRESET-GAME-seedN.json, in a folder of own runs
+RESULTS = "*-seed*.json"  # in a folder of own runs
 OWN = "this agent"
 CONTROLS = ("random", "best constant action", "blind, this agent's action shares")
 
@@ -51,12 +51,18 @@ def final_test(file: Path) -> FinalTest:
     return FinalTest(run, minutes, agent, *(rows.get(name) for name in CONTROLS))
 
 
-def final_tests(folder: Path, preset: str = "*") -> list[FinalTest]:
-    """Of the runs in a folder, `PRESET-GAME-seedN.json`, by game and seed.
+def sweeps(folder: Path) -> list[str]:
+    """The names before GAME and seed in a folder of own runs: tutorial, laptop ..."""
+    named = [NAME.fullmatch(file.stem) for file in folder.glob(RESULTS)]
+    return sorted({name["preset"] for name in named if name})
+
+
+def final_tests(folder: Path, sweep: str) -> list[FinalTest]:
+    """Of the runs of a sweep in a folder, SWEEP-GAME-seedN.json, by game and seed.
 
     ConfigError if there is none.
     """
-    files = sorted(folder.glob(f"{preset}-{RESULTS}"))
+    files = sorted(folder.glob(f"{sweep}-{RESULTS}"))
     if not files:
-        raise ConfigError(f"no {preset}-GAME-seedN.json in {folder}")
+        raise ConfigError(f"no {sweep}-GAME-seedN.json in {folder}")
     return sorted(map(final_test, files), key=lambda test: test.run[:2])

@@ -182,10 +182,13 @@ def test_own_learning_curves() -> None:
 
 
 def test_own_runs_beside_their_controls() -> None:
-    tests = final_tests(results_folder())
+    tests = final_tests(results_folder(), "laptop")
     figure = draw_controls(tests)
-    assert nothing_is_cut_off(figure) and "Alien, seed 0" in texts(figure)
-    assert "Catch" not in texts(figure)  # nobody has published it
+    assert nothing_is_cut_off(figure) and "Alien" in texts(figure)
+    assert "seed" not in texts(figure)  # there is one
+    tests = final_tests(results_folder(), "tutorial")
+    shown = texts(draw_controls(tests))
+    assert "Freeway, seed 2" in shown and "Catch" not in shown  # nobody published it
     alone = [test for test in tests if test.run.game == "Catch"]
     with pytest.raises(ConfigError, match="no run of one of the 26 games"):
         draw_controls(alone)
@@ -195,7 +198,7 @@ def test_looking_pays_only_by_two_standard_errors() -> None:
     assert lead(Control(12, 0.6), Control(10, 0.8)) == 2
     assert lead(Control(2, 0), Control(1, 0)) == float("inf")
     assert lead(Control(1, 0), Control(1, 0)) == 0
-    known = next(t for t in final_tests(results_folder()) if t.run.game == "Alien")
+    known = final_tests(results_folder(), "laptop")[0]
     assert known.blind is not None
     better = known._replace(agent=Control(known.blind.mean + 100, 10))
     assert sees(better) and not sees(better._replace(agent=known.blind))
@@ -324,6 +327,7 @@ def test_a_file_of_scores_is_added(tmp_path: Path) -> None:
     assert not any(name.endswith("_beyond") for name in figures)
     assert ", tutorial: 17,500" in texts(figures["games"]())
     assert len(set(all_figures(tmp_path))) >= 17
+    assert {"own_controls_laptop", "own_controls_tutorial"} <= set(figures)
     assert list(write_figures(tmp_path, figures, ["own_learning_curves"])) == [
         "own_learning_curves"
     ]

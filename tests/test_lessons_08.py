@@ -40,6 +40,16 @@ def test_returns_of_one_episode_and_of_many() -> None:
     plt.close(figure)
 
 
+def test_means_of_many_points_only() -> None:
+    """Twelve points that follow the ball, and one that says nothing of its place."""
+    points = np.array([[10.0, 0.5]] * 12 + [[-10.0, 0.2]])
+    (ax,) = watching.draw_leaning(points).axes
+    means, follower = ax.lines
+    assert means.get_xydata().tolist() == [[12.0, 0.5]]
+    assert follower.get_ydata().tolist() == [-1, -1, 1, 1]
+    assert len(watching.draw_leaning(points[-1:]).axes[0].lines) == 1
+
+
 def test_hits_are_marked() -> None:
     rows = np.array([50.0, 49, 50, 51, 52])
     figure = watching.draw_hits(rows, [1], np.full(5, 0.8))

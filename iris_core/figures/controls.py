@@ -60,7 +60,8 @@ def draw_controls(tests: Sequence[FinalTest]) -> Figure:
     note(
         figure,
         f"Each line: {episodes(tests)} test episodes of one run, and of its controls."
-        " Filled: better than its blind twin by two standard errors of the difference.",
+        " Filled: better than its blind twin by two standard errors of the difference."
+        + "".join(f"\n{preset}." for preset in sorted({t.run.preset for t in tests})),
     )
     return figure
 

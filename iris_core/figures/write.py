@@ -32,7 +32,7 @@ from iris_core.figures.games import draw_differences, draw_game_panels, draw_gam
 from iris_core.figures.own import draw_learning_curves, draw_own_runs
 from iris_core.figures.style import save
 from iris_core.figures.tables import RENDER, draw_table, score_table
-from iris_core.final_test import RESULTS, final_tests
+from iris_core.final_test import final_tests, sweeps
 from iris_core.models.agent import Agent
 from iris_core.own_runs import (
     add_own_runs,
@@ -177,9 +177,14 @@ def of_own_runs(scores: pd.DataFrame, own: Path | None, few: int) -> dict[str, D
         "own_runs": lambda: draw_own_runs(scores, own_runs(own), replicates=few),
         "own_learning_curves": lambda: draw_learning_curves(learning_curves(own), few),
     }
-    if any(folder.glob(RESULTS)):  # a table of scores has no controls
-        figures["own_controls"] = lambda: draw_controls(final_tests(folder))
+    for name in sweeps(folder):
+        figures[f"own_controls_{name}"] = partial(draw_own_controls, folder, name)
     return figures
+
+
+def draw_own_controls(folder: Path, name: str) -> Figure:
+    """The runs NAME-GAME-seedN.json of a folder beside their controls."""
+    return draw_controls(final_tests(folder, name))
 
 
 def of_agents(data: Path) -> dict[str, Draw]:

@@ -127,6 +127,32 @@ def draw_returns(
     return figure
 
 
+def draw_leaning(points: np.ndarray) -> Figure:
+    """Where a policy leans, by where the ball is: every step as a point, and means of
+    six pixels each, where there are ten points or more.
+
+    points: (N, 2), the ball's column less the paddle's, and the chance of RIGHT less
+    that of LEFT.
+    """
+    figure, ax = plt.subplots(figsize=(7.5, 3.2))
+    offset, leaning = points.T
+    ax.scatter(offset, leaning, s=6, color=SKY, alpha=0.25, linewidths=0)
+    edges = np.arange(-57, 58, 6)
+    of_bin = [leaning[(offset >= low) & (offset < low + 6)] for low in edges]
+    means = [
+        (low + 3, x.mean())
+        for low, x in zip(edges, of_bin, strict=True)
+        if len(x) >= 10
+    ]
+    if means:
+        ax.plot(*np.transpose(means), "o-", color=BLUE)
+    ax.plot([-57, 0, 0, 57], [-1, -1, 1, 1], color=GREEN, ls="--")
+    ax.text(55, 0.86, "a player who follows the ball", color=GREEN, ha="right")
+    ax.set(ylim=(-1.1, 1.1), ylabel="RIGHT less LEFT")
+    ax.set_xlabel("ball left of the paddle (pixels)     |     right of it")
+    return figure
+
+
 def draw_hits(rows: np.ndarray, hits: Sequence[int], up: np.ndarray) -> Figure:
     """The chicken's way over the road, and the policy's chance of UP below it.
 
