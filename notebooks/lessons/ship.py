@@ -25,11 +25,12 @@ CARD = """\
 | --- | --- |
 | game | {game} |
 | changed settings | {changed} |
+| seed | {seed} |
 | environment steps | {steps:,} |
 | minutes of training | {minutes:.1f} ({cpu:.1f} of one core) on {device} |
 | commit | {commit} |
 | score | {score} |
-| random, best constant action | {baselines} |
+| beside it | {baselines} |
 | licence | MIT |
 """
 
@@ -51,12 +52,13 @@ def ship(run: Run, name: str, changed: str, episodes: int) -> None:
     fixed = [
         f"{row['mean']:.2f} ({name})"
         for name, row in table.items()
-        if name.startswith(("random", "best constant"))
+        if name.startswith(("random", "best constant", "blind"))
     ]
     card = CARD.format(
         name=name,
         game=results["game"],
         changed=f"`{changed}`" if changed else "none, preset tutorial",
+        seed=results["seed"],
         steps=results["env_steps"],
         minutes=results["training_minutes"],
         cpu=results.get("training_cpu_minutes", float("nan")),
