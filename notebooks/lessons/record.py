@@ -17,7 +17,13 @@ from iris_core.training.collect import Collector
 from lessons.artefacts import DATA, load_agent
 
 STICKY = {"Breakout": 600, "Catch": 560, "Freeway": 600, "Pong": 500}  # steps
-TRAINED = {"Breakout": 600, "Catch": 280, "CrazyClimber": 600, "Freeway": 600}
+TRAINED = {
+    "Breakout": 600,
+    "Catch": 280,
+    "CrazyClimber": 600,
+    "Freeway": 600,
+    "Pong": 600,
+}
 
 
 def play(game: str, steps: int, agent_name: str | None = None) -> Replay:
