@@ -11,8 +11,9 @@ from iris_core.own_runs import NAME, OwnRun, run_of_json
 from iris_core.scores import read_json
 
 RESULTS = "*-seed*.json"  # in a folder of own runs
-OWN = "this agent"
-CONTROLS = ("random", "best constant action", "blind, this agent's action shares")
+OWN, RANDOM, CONSTANT = "this agent", "random", "best constant action"  # of its rows
+BLIND = "blind, this agent's action shares"
+CONTROLS = (RANDOM, CONSTANT, BLIND)
 
 
 class Control(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,6 +24,7 @@ from iris_core.figures.style import (
     styled,
 )
 from iris_core.final_test import Control, FinalTest
+from iris_core.own_runs import span
 from iris_core.run_table import iris_means
 from iris_core.scores import REFERENCE
 
@@ -57,9 +59,10 @@ def draw_controls(tests: Sequence[FinalTest]) -> Figure:
     ax.grid(axis="y")
     handles = [handle(look) for look in (AGENT, CONSTANT, BLIND)]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+    episodes = span(pd.Series([test.run.episodes for test in tests]), "{}")
     note(
         figure,
-        f"Each line: {episodes(tests)} test episodes of one run, and of its controls."
+        f"Each line: {episodes} test episodes of one run, and of its controls."
         " Filled: better than its blind twin by two standard errors of the difference."
         + "".join(f"\n{preset}." for preset in sorted({t.run.preset for t in tests})),
     )
@@ -91,8 +94,3 @@ def lead(ours: Control, theirs: Control) -> float:
     if error:
         return difference / error
     return math.copysign(math.inf, difference) if difference else 0.0
-
-
-def episodes(tests: Sequence[FinalTest]) -> str:
-    low, high = (pick(test.run.episodes for test in tests) for pick in (min, max))
-    return f"{low}" if low == high else f"{low} to {high}"

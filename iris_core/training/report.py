@@ -23,6 +23,7 @@ from iris_core.envs.baselines import (
     random_returns,
 )
 from iris_core.evaluate import Evaluation, evaluate, own_randomness, standard_error
+from iris_core.final_test import BLIND, CONSTANT, OWN, RANDOM
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, Replay
@@ -224,7 +225,7 @@ class Reporter:
         pictures.save_png(sheet, self.run.episodes("imagination") / "final.png")
         table = [
             *self.baselines(played.shares),
-            ("this agent", *mean_and_error(played.returns)),
+            (OWN, *mean_and_error(played.returns)),
         ]
         game = self.config.env.game
         if game in REFERENCE:
@@ -246,15 +247,15 @@ class Reporter:
         best = best_constant_action(env, episodes, FINAL_SEED)
         blind = blind_returns(env, shares, episodes, FINAL_SEED)
         return [
-            ("random", *mean_and_error(random_returns(env, episodes, FINAL_SEED))),
-            (f"best constant action ({best.meaning})", *mean_and_error(best.returns)),
-            ("blind, this agent's action shares", *mean_and_error(blind)),
+            (RANDOM, *mean_and_error(random_returns(env, episodes, FINAL_SEED))),
+            (f"{CONSTANT} ({best.meaning})", *mean_and_error(best.returns)),
+            (BLIND, *mean_and_error(blind)),
         ]
 
     def curve(self, table: Sequence[tuple[str, float | None, float | None]]) -> None:
         metrics = pd.read_csv(self.run.metrics)
         tested = metrics.dropna(subset=["test/return"])
-        lines = {n: m for n, m, _ in table if m is not None and n != "this agent"}
+        lines = {n: m for n, m, _ in table if m is not None and n != OWN}
         pictures.learning_curve(
             tested["env_steps"].tolist(),
             tested["test/return"].tolist(),

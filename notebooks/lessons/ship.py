@@ -12,6 +12,7 @@ from pathlib import Path
 
 from iris_core.config.schema import Config
 from iris_core.evaluate import evaluate, standard_error
+from iris_core.final_test import CONTROLS
 from iris_core.models.agent import Agent
 from iris_core.training.runs import Run
 from lessons.artefacts import DATA
@@ -52,7 +53,7 @@ def ship(run: Run, name: str, changed: str, episodes: int) -> None:
     fixed = [
         f"{row['mean']:.2f} ({name})"
         for name, row in table.items()
-        if name.startswith(("random", "best constant", "blind"))
+        if name.startswith(CONTROLS)
     ]
     card = CARD.format(
         name=name,
