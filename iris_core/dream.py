@@ -151,7 +151,8 @@ class DreamEnv:
         wm = self.world_model
         # What no pass has seen yet
         new = block if wm.parallel else block[:, -2:] if self.packed else block[:, -1:]
-        output = wm(new, self.cache)
+        # A parallel model's tokens are scored turn by turn, in `draw`
+        output = wm(new, self.cache, labelled=wm.parallel)
         rewards = self.sample(output.rewards[:, -1]).float() - 1
         ends = self.sample(output.ends[:, -1]).bool()
         tokens = block[:, :-1]

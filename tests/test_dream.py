@@ -104,8 +104,8 @@ def test_rewards_and_ends_mean_their_classes(mode, monkeypatch):
     wm, forward = agent.world_model, agent.world_model.forward
     wanted: dict[str, int] = {}
 
-    def certain(tokens, cache=None) -> WorldModelOutput:
-        output = forward(tokens, cache)
+    def certain(*args, **kwargs) -> WorldModelOutput:
+        output = forward(*args, **kwargs)
         rewards = torch.eye(3)[wanted["reward"]].expand_as(output.rewards)
         ends = torch.eye(2)[wanted["end"]].expand_as(output.ends)
         return replace(output, rewards=rewards, ends=ends)

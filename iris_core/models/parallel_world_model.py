@@ -65,6 +65,7 @@ class TokenHead(nn.Module):
         self.known = nn.Embedding(vocab_size, narrow)
         self.look = nn.Conv2d(narrow, narrow, 3, padding=1, bias=False)
         self.score = nn.Linear(narrow, vocab_size)
+        self.vocab_size = vocab_size
         row = torch.arange(grid)
         white = (row[:, None] + row) % 2 == 1
         self.register_buffer("white", white, persistent=False)
@@ -193,8 +194,9 @@ class ParallelWorldModel(WorldModel):
             known = blocks[:, 1:, :-1].flatten(0, 1)
             inside = self.token_head(features[:, :-1].flatten(0, 1), known)
             logits.insert(0, rearrange(inside, "(b t) k v -> b t k v", b=b))
+        none = x.new_empty(b, 0, self.tokens_per_frame, self.token_head.vocab_size)
         # A copy of all logits is worth avoiding
-        joined = logits[0] if len(logits) == 1 else torch.cat(logits, dim=1)
+        joined = logits[0] if len(logits) == 1 else torch.cat(logits or [none], dim=1)
         # Rewards and ends happen somewhere on the frame: the most of each feature over
         # its positions tells so in all places at once
         whole = x[:, :, -1] + x[:, :, :-1].amax(dim=2)  # (B, T, E)
@@ -214,8 +216,8 @@ class ParallelWorldModel(WorldModel):
         """
         assert output.features is not None
         black, white = self.turns
-        logits = output.observations[:, -self.tokens_per_frame :]
-        tokens = torch.zeros_like(logits[..., 0], dtype=torch.int64)
-        tokens[:, black] = sample(logits[:, black])
+        first = sample(self.token_head(output.features, places=black))  # (B, K / 2)
+        tokens = first.new_zeros(len(first), self.tokens_per_frame)
+        tokens[:, black] = first
         tokens[:, white] = sample(self.token_head(output.features, tokens, white))
         return tokens
