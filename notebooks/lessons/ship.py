@@ -25,7 +25,7 @@ CARD = """\
 | | |
 | --- | --- |
 | game | {game} |
-| changed settings | {changed} |
+| settings | preset {preset} |
 | seed | {seed} |
 | environment steps | {steps:,} |
 | minutes of training | {minutes:.1f} ({cpu:.1f} of one core) on {device} |
@@ -36,7 +36,7 @@ CARD = """\
 """
 
 
-def ship(run: Run, name: str, changed: str, episodes: int) -> None:
+def ship(run: Run, name: str, episodes: int) -> None:
     """Write NAME.safetensors and NAME.md. episodes: of the card's test; 0 for an agent
     whose policy was not trained."""
     path = DATA / "agents" / f"{name}.safetensors"
@@ -58,7 +58,7 @@ def ship(run: Run, name: str, changed: str, episodes: int) -> None:
     card = CARD.format(
         name=name,
         game=results["game"],
-        changed=f"`{changed}`" if changed else "none, preset tutorial",
+        preset=results["preset"],
         seed=results["seed"],
         steps=results["env_steps"],
         minutes=results["training_minutes"],
@@ -75,7 +75,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
-    parser.add_argument("--changed", default="", help="settings beside the preset's")
     parser.add_argument("--episodes", type=int, default=100)
     options = parser.parse_args()
-    ship(Run.open(options.run), options.name, options.changed, options.episodes)
+    ship(Run.open(options.run), options.name, options.episodes)
