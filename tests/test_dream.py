@@ -10,9 +10,8 @@ from torch import Tensor
 
 from iris_core.config import Config, load_config
 from iris_core.dream import DreamEnv, fill_left, imagine
-from iris_core.models.actor_critic import Rollout
+from iris_core.models.actor_critic import Rollout, slow_copy
 from iris_core.models.agent import Agent, categorical, greedy
-from iris_core.models.slow_copy import slow_copy
 from iris_core.models.world_model import WorldModelOutput
 from iris_core.replay import Batch
 

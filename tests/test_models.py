@@ -19,11 +19,12 @@ from iris_core.models import nets
 from iris_core.models.actor_critic import (
     ActorCritic,
     Rollout,
+    follow,
     lambda_returns,
+    slow_copy,
 )
 from iris_core.models.agent import Agent, Card, categorical, greedy
 from iris_core.models.kmeans import kmeans
-from iris_core.models.slow_copy import follow, slow_copy
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.transformer import Dropout
 from iris_core.models.world_model import WorldModel

@@ -49,7 +49,6 @@ SMALL = [  # of the smoke preset
     "actor_critic.updates.steps_per_epoch=2",
     "actor_critic.updates.batch_size=4",
     "actor_critic.target_decay=0.5",
-    "world_model.average=0.5",
     "evaluation.every=2",
     "evaluation.num_envs=1",
     "evaluation.final_baselines=false",
@@ -346,7 +345,6 @@ def everything(trainer: Trainer) -> dict:
     del results["training_minutes"], results["training_cpu_minutes"]
     return {
         "agent": deepcopy(trainer.agent.state_dict()),
-        "learner": deepcopy(trainer.learner.state_dict()),
         "slow critic": deepcopy(trainer.slow_critic.state_dict()),
         "optimizers": [deepcopy(c.optimizer.state_dict()) for c in trainer.components],
         "updates": [c.updates for c in trainer.components],
@@ -737,28 +735,6 @@ def test_a_new_policy_sees_the_games_background(tmp_path):
     run_to(trainer, (2, "actor_critic", 1))
     for policy in (trainer.agent.actor_critic, trainer.slow_critic):
         assert (policy.background == 0.25).all()
-
-
-def test_dreams_are_in_an_average_of_the_world_model(tmp_path):
-    trainer = make_trainer(tmp_path, "world_model.average=0.15")
-    run_to(trainer, (1, "world_model", 0))
-    world_model, learner = trainer.agent.world_model, trainer.learner
-    assert trainer.dream_env().world_model is world_model is not learner
-    expected = [p.clone() for p in world_model.parameters()]
-    update = trainer.updater(trainer.components[1])
-    for decay in (0.1, 0.15, 0.15):  # 1 / 10 at first, then as configured
-        update()
-        for p, q in zip(expected, learner.parameters(), strict=True):
-            p.mul_(decay).add_(q, alpha=1 - decay)
-        for p, q in zip(world_model.parameters(), expected, strict=True):
-            assert torch.allclose(p, q, atol=1e-6)
-    assert not same(world_model.state_dict(), learner.state_dict())
-    assert not any(p.requires_grad for p in world_model.parameters())
-
-
-def test_without_an_average_the_learner_dreams(tmp_path):
-    trainer = make_trainer(tmp_path, "world_model.average=0")
-    assert trainer.learner is trainer.agent.world_model
 
 
 def test_a_taken_tokenizer_is_not_started_anew(donor, tmp_path):

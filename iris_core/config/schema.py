@@ -192,14 +192,6 @@ class WorldModelConfig:
         " and copying those is learned at once",
         low=0.0,
     )
-    average: float = setting(
-        0.0,
-        "dreams are in a moving average of the weights, which keeps this share of"
-        " itself an update: as good as a lower learning rate, with no end to plan for;"
-        " 0: in the weights as they are",
-        low=0.0,
-        high=0.9999,
-    )
     event_share: float = setting(
         0.0,
         "share of the segments that are placed to hold a reward or an end, where there"

@@ -29,7 +29,6 @@ def save(trainer: Trainer, run: Run) -> None:
         "bf16": trainer.bf16,
         "meter": trainer.meter.state_dict(),
         "agent": trainer.agent.state_dict(),
-        "learner": trainer.learner.state_dict(),
         "slow_critic": trainer.slow_critic.state_dict(),
         "components": {
             c.name: {"optimizer": c.optimizer.state_dict(), "updates": c.updates}
@@ -67,7 +66,6 @@ def restore(trainer: Trainer, run: Run, state: dict[str, Any]) -> None:
     trainer.use_bf16(state["bf16"])
     trainer.meter.load_state_dict(state["meter"])
     trainer.agent.load_state_dict(state["agent"])
-    trainer.learner.load_state_dict(state["learner"])
     trainer.slow_critic.load_state_dict(state["slow_critic"])
     for component in trainer.components:
         component.optimizer.load_state_dict(

@@ -34,10 +34,9 @@ from iris_core.dream import DreamEnv, imagine
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
 from iris_core.graphed_dream import GraphedDream
-from iris_core.models.actor_critic import Rollout
+from iris_core.models.actor_critic import Rollout, follow, slow_copy
 from iris_core.models.agent import Agent, Card, categorical
 from iris_core.models.losses import Losses
-from iris_core.models.slow_copy import follow, slow_copy
 from iris_core.replay import Batch, EpisodeStats, Replay
 from iris_core.training import checkpoint
 from iris_core.training.collect import Collector
@@ -99,9 +98,6 @@ class Trainer:
         if config.tokenizer.architecture == "vqgan":  # convolutions are faster so
             self.agent.tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.slow_critic = slow_copy(self.agent.actor_critic)
-        self.learner = self.agent.world_model  # what the updates move
-        if config.world_model.average > 0:
-            self.agent.world_model = slow_copy(self.learner)
         self.replay = Replay()
         # Patches are looked up as fast as their reconstructions would be
         patch = config.tokenizer.architecture == "patch"
@@ -130,7 +126,7 @@ class Trainer:
         """The three networks, in the order in which an epoch trains them."""
         agent, config = self.agent, self.config
         lr, fused = 1e-4, self.device.type != "mps"  # Component sets the real lr
-        wm_groups = self.learner.optimizer_groups(
+        wm_groups = agent.world_model.optimizer_groups(
             config.world_model.updates.weight_decay
         )
         tokenizer = torch.optim.Adam(agent.tokenizer.parameters(), lr, fused=fused)
@@ -146,7 +142,7 @@ class Trainer:
             ),
             Component(
                 "world_model",
-                self.learner,
+                agent.world_model,
                 world_model,
                 config.world_model.updates,
                 self.world_model_loss,
@@ -178,7 +174,7 @@ class Trainer:
             pixels=False,
         )
         tokens = self.tokens(batch)
-        return self.learner.loss(tokens, batch.to(self.device))
+        return self.agent.world_model.loss(tokens, batch.to(self.device))
 
     def tokens(self, batch: Batch) -> Tensor:
         """Of the batch's frames, (B, T, K); encoded once while the tokenizer rests."""
@@ -266,8 +262,8 @@ class Trainer:
         def update() -> dict[str, Tensor]:
             if component.name == "tokenizer":
                 self.tend_codebook(component.updates)
-            if component.name == "world_model":
-                return self.learn_world(component)
+            if component.name == "world_model" and component.updates == 0:
+                self.start_world_model()
             if component.name == "actor_critic":
                 if component.updates == 0:
                     self.start_policy()
@@ -275,18 +271,6 @@ class Trainer:
             return component.update(self.autocast)
 
         return update
-
-    def learn_world(self, component: Component) -> dict[str, Tensor]:
-        """One update of the world model, and of the average that is dreamed in."""
-        if component.updates == 0:
-            self.start_world_model()
-        figures = component.update(self.autocast)
-        average = self.config.world_model.average
-        if average > 0:
-            # It is short at first, lest the beginning stay in it
-            young = component.updates / (component.updates + 9)
-            follow(self.agent.world_model, self.learner, min(average, young))
-        return figures
 
     def learn_from_dream(self, component: Component) -> dict[str, Tensor]:
         """One dream and the actor-critic's gradient steps on it."""
@@ -314,7 +298,7 @@ class Trainer:
         init, config = self.config.init, self.config.world_model
         if config.codebook_start and not (init.path and init.world_model):
             codes = self.agent.tokenizer.embedding.weight.detach()
-            self.learner.start_from(codes)
+            self.agent.world_model.start_from(codes)
 
     def start_policy(self) -> None:
         """Show a new policy the game's median frame; one that came trained knows it."""

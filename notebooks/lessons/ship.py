@@ -49,7 +49,9 @@ def ship(run: Run, name: str, episodes: int) -> None:
     if episodes:
         returns = evaluate(Agent.load(path), episodes=episodes, seed=SEED).returns
         error = standard_error(returns)
-        score = f"{returns.mean():.2f} ± {error:.2f} ({episodes} test episodes)"
+        noops = agent.config.env.test_noop_max
+        starts = f", up to {noops} no-ops before each" if noops > 1 else ""
+        score = f"{returns.mean():.2f} ± {error:.2f} ({episodes} test episodes{starts})"
     fixed = [
         f"{row['mean']:.2f} ({name})"
         for name, row in table.items()

@@ -127,12 +127,16 @@ def draw_returns(
     return figure
 
 
-def draw_leaning(points: np.ndarray) -> Figure:
+def draw_leaning(
+    points: np.ndarray,
+    ways: tuple[str, str] = ("LEFT", "RIGHT"),
+    sides: tuple[str, str] = ("left", "right"),
+) -> Figure:
     """Where a policy leans, by where the ball is: every step as a point, and means of
     six pixels each, where there are ten points or more.
 
-    points: (N, 2), the ball's column less the paddle's, and the chance of RIGHT less
-    that of LEFT.
+    points: (N, 2), how far the ball is to the second of the two sides of the paddle,
+    and the chance of the second of the two ways less that of the first.
     """
     figure, ax = plt.subplots(figsize=(7.5, 3.2))
     offset, leaning = points.T
@@ -148,8 +152,8 @@ def draw_leaning(points: np.ndarray) -> Figure:
         ax.plot(*np.transpose(means), "o-", color=BLUE)
     ax.plot([-57, 0, 0, 57], [-1, -1, 1, 1], color=GREEN, ls="--")
     ax.text(55, 0.86, "a player who follows the ball", color=GREEN, ha="right")
-    ax.set(ylim=(-1.1, 1.1), ylabel="RIGHT less LEFT")
-    ax.set_xlabel("ball left of the paddle (pixels)     |     right of it")
+    ax.set(ylim=(-1.1, 1.1), ylabel=f"{ways[1]} less {ways[0]}")
+    ax.set_xlabel(f"ball {sides[0]} (pixels from the paddle)     |     {sides[1]}")
     return figure
 
 
