@@ -65,7 +65,6 @@ class TokenHead(nn.Module):
         self.known = nn.Embedding(vocab_size, narrow)
         self.look = nn.Conv2d(narrow, narrow, 3, padding=1, bias=False)
         self.score = nn.Linear(narrow, vocab_size)
-        self.vocab_size = vocab_size
         row = torch.arange(grid)
         white = (row[:, None] + row) % 2 == 1
         self.register_buffer("white", white, persistent=False)
@@ -194,7 +193,8 @@ class ParallelWorldModel(WorldModel):
             known = blocks[:, 1:, :-1].flatten(0, 1)
             inside = self.token_head(features[:, :-1].flatten(0, 1), known)
             logits.insert(0, rearrange(inside, "(b t) k v -> b t k v", b=b))
-        none = x.new_empty(b, 0, self.tokens_per_frame, self.token_head.vocab_size)
+        vocab_size = self.token_head.score.out_features
+        none = x.new_empty(b, 0, self.tokens_per_frame, vocab_size)
         # A copy of all logits is worth avoiding
         joined = logits[0] if len(logits) == 1 else torch.cat(logits or [none], dim=1)
         # Rewards and ends happen somewhere on the frame: the most of each feature over
