@@ -399,20 +399,40 @@ class Replay:
         pixels: False where they are not looked at, for most of the work is their copy.
         ValueError if the replay is empty.
         """
+        places = self.places(
+            batch_size, length, rng, from_start, event_share, event_reach
+        )
+        return self.batch(places, length, pixels)
+
+    def places(
+        self,
+        n: int,
+        length: int,
+        rng: random.Random,
+        from_start: bool = True,
+        event_share: float = 0.0,
+        event_reach: int = 1,
+    ) -> list[tuple[int, int]]:
+        """Where `sample`'s segments begin, as (episode's id, step)."""
         ids = self.ids
         if not ids:
             raise ValueError("the replay is empty: collect or load episodes first")
         events = self.events() if event_share > 0 else []
         places = []
-        for index in rng.choices(range(len(ids)), k=batch_size):
+        for index in rng.choices(range(len(ids)), k=n):
             episode_id = ids[index]
             if events and rng.random() < event_share:
                 episode_id, event = rng.choice(events)
                 step = max(event - rng.randrange(event_reach), 0)
             else:
                 step = rng.randint(0, len(self[episode_id]) - 1)
-            start = step if from_start else step + 1 - length
-            places.append((episode_id, start))
+            places.append((episode_id, step if from_start else step + 1 - length))
+        return places
+
+    def batch(
+        self, places: Sequence[tuple[int, int]], length: int, pixels: bool = True
+    ) -> Batch:
+        """The segments of `length` steps that begin at places (episode's id, step)."""
         episodes = tuple(self[episode_id] for episode_id, _ in places)
         segments = [
             (episode, start, start + length)
@@ -436,10 +456,7 @@ class Replay:
             starts = range(0, len(episode), chunk)
             for first in range(0, len(starts), batch_size):
                 some = starts[first : first + batch_size]
-                segments = [(episode, start, start + chunk) for start in some]
-                places = tuple((episode_id, start) for start in some)
-                batch = stack_segments(segments, pixels)
-                yield replace(batch, places=places, episodes=(episode,) * len(some))
+                yield self.batch([(episode_id, start) for start in some], chunk, pixels)
 
     def save(self, folder: str | Path) -> list[tuple[int, int]]:
         """Write the episodes to a folder, finished ones once and never again.

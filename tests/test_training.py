@@ -205,6 +205,17 @@ def test_the_step_size_grows():
     assert component.optimizer.param_groups[0]["lr"] == 0.1
 
 
+def test_the_step_size_falls_again():
+    component = make_component(Toy(), warmup_steps=2, decay_after=2)
+    sizes = []
+    for _ in range(8):
+        component.update(OFF)
+        sizes.append(component.optimizer.param_groups[0]["lr"])
+    assert sizes[:2] == pytest.approx([0.05, 0.1])
+    assert sizes[3] == pytest.approx(0.1 / 2**0.5)
+    assert sizes[7] == pytest.approx(0.05)
+
+
 def test_the_gradient_is_clipped():
     toy = Toy()
     toy.factor = 1e6

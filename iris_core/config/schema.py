@@ -70,6 +70,12 @@ class UpdatesConfig:
     batch_size: int = setting(256, "samples in an update", low=1)
     learning_rate: float = setting(1e-4, "Adam's step size", low=0.0)
     warmup_steps: int = setting(0, "updates over which the step size grows", low=0)
+    decay_after: int = setting(
+        0,
+        "updates after which the step size shrinks, as 1 / sqrt(updates), so that what"
+        " is learned settles whenever the run may end; 0: never",
+        low=0,
+    )
     weight_decay: float = setting(0.0, "AdamW's decay of linear weights", low=0.0)
     clip_norm: float = setting(10.0, "largest norm of the gradient", low=0.0)
 
@@ -199,6 +205,13 @@ class WorldModelConfig:
         low=0.0,
         high=1.0,
     )
+    surprise_share: float = setting(
+        0.0,
+        "share of the segments that are drawn by how badly the world model foresaw"
+        " their steps when it last saw them: what decides a game is rare",
+        low=0.0,
+        high=1.0,
+    )
     updates: UpdatesConfig = field(
         default_factory=lambda: UpdatesConfig(
             start_after_epoch=25, batch_size=64, weight_decay=0.01
@@ -235,6 +248,13 @@ class ActorCriticConfig:
         0.0,
         "share of the dreams that start at most `horizon` steps before a reward or an"
         " end that was really met: elsewhere dreams seldom meet one",
+        low=0.0,
+        high=1.0,
+    )
+    surprise_share: float = setting(
+        0.0,
+        "share of the dreams that start at most `horizon` steps before a step that the"
+        " world model foresaw badly: there, most is decided",
         low=0.0,
         high=1.0,
     )

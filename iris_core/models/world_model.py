@@ -228,15 +228,20 @@ class WorldModel(nn.Module):
         """Three cross-entropies, summed: frame_tokens (B, T, K) int64."""
         output = self(self.sequence(frame_tokens, batch.actions), labelled=True)
         labels = self.labels(frame_tokens, batch)
-        logits = output.observations.flatten(0, 1)
+        nats = token_nats(output.observations.flatten(0, 1), labels.observations)
+        weights = self.weights(frame_tokens)
         terms = {
-            "observations": cross_entropy(
-                logits, labels.observations, self.weights(frame_tokens)
-            ),
+            "observations": labelled_mean(nats, labels.observations, weights),
             "rewards": cross_entropy(output.rewards.flatten(0, 1), labels.rewards),
             "ends": cross_entropy(output.ends.flatten(0, 1), labels.ends),
         }
-        return Losses(terms)
+        return Losses(terms, nats=self.frame_nats(nats, len(frame_tokens)))
+
+    def frame_nats(self, nats: Tensor, batch_size: int) -> Tensor:
+        """What was lost on each frame, (B, T), from the labelled tokens' losses, flat:
+        of a first frame only what has labels counts."""
+        rows = F.pad(nats.detach().view(batch_size, -1), (self.unlabelled, 0))
+        return rearrange(rows, "b (t k) -> b t k", k=self.tokens_per_frame).sum(-1)
 
     def optimizer_groups(self, weight_decay: float) -> list[dict]:
         """AdamW groups: weights of linear layers decay; nothing else does."""
@@ -249,17 +254,23 @@ class WorldModel(nn.Module):
         ]
 
 
-def cross_entropy(
-    logits: Tensor, labels: Tensor, weights: Tensor | None = None
-) -> Tensor:
-    """Mean over what is labelled, weighted (N,) if asked; 0, not NaN, if nothing is."""
-    each = F.cross_entropy(
+def token_nats(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of logits (N, classes), (N,); 0 where nothing is labelled."""
+    return F.cross_entropy(
         logits.float(), labels, ignore_index=IGNORE, reduction="none"
     )
-    known = (labels != IGNORE).float()
-    if weights is not None:
-        each, known = each * weights, known * weights
-    return each.sum() / known.sum().clamp(min=1)
+
+
+def labelled_mean(nats: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean over what is labelled; 0, not NaN, if nothing is. All are (N,)."""
+    weights = weights * (labels != IGNORE)
+    return (nats * weights).sum() / weights.sum().clamp(min=1)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over what is labelled."""
+    nats = token_nats(logits, labels)
+    return labelled_mean(nats, labels, torch.ones_like(nats))
 
 
 def init_weights(module: nn.Module) -> None:

@@ -36,6 +36,7 @@ def save(trainer: Trainer, run: Run) -> None:
         },
         "collector": trainer.collector.state_dict(),
         "replay": trainer.replay.save(run.replay),
+        "surprise": trainer.surprise.state_dict(),
         "token_cache": trainer.token_cache.state_dict(),
         "random": random_state(trainer),
     }
@@ -75,6 +76,7 @@ def restore(trainer: Trainer, run: Run, state: dict[str, Any]) -> None:
     trainer.replay = Replay.load(run.replay, state["replay"])
     trainer.collector.replay = trainer.replay
     trainer.collector.load_state_dict(state["collector"], trainer.device)
+    trainer.surprise.load_state_dict(state.get("surprise", {}))  # older runs have none
     trainer.token_cache.load_state_dict(state["token_cache"])
     set_random_state(trainer, state["random"])
 

@@ -69,7 +69,7 @@ class Component:
             self.optimizer.found_inf = (~(total + norm).isfinite()).float()  # type: ignore[attr-defined]
         else:
             self.check(norm, "gradient", losses)
-        self.warm_up()
+        self.set_step_size()
         self.optimizer.step()
         self.updates += 1
         self.module.eval()
@@ -83,9 +83,13 @@ class Component:
             self.check(losses.total, "loss", losses)
             self.check(norm, "gradient", losses)
 
-    def warm_up(self) -> None:
-        """The step size grows linearly over the first `warmup_steps` updates."""
-        share = min(1.0, (self.updates + 1) / max(1, self.config.warmup_steps))
+    def set_step_size(self) -> None:
+        """The step size grows linearly over the first `warmup_steps` updates, and
+        falls with the square root of their number after `decay_after`."""
+        done, config = self.updates + 1, self.config
+        share = min(1.0, done / max(1, config.warmup_steps))
+        if config.decay_after > 0:
+            share *= min(1.0, math.sqrt(config.decay_after / done))
         for group in self.optimizer.param_groups:
             group["lr"] = share * self.config.learning_rate
 

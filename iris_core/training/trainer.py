@@ -45,6 +45,7 @@ from iris_core.training.loggers import make_loggers
 from iris_core.training.meter import Meter
 from iris_core.training.report import Reporter, Result
 from iris_core.training.runs import Run
+from iris_core.training.surprise import Surprise
 from iris_core.training.token_cache import TokenCache
 
 REVIVE_EVERY = 50  # tokenizer updates between two looks for dead codes
@@ -103,6 +104,7 @@ class Trainer:
         patch = config.tokenizer.architecture == "patch"
         limit = 0 if patch else int(config.training.reconstructions_gib * 2**30)
         self.token_cache = TokenCache(self.agent.tokenizer, limit)
+        self.surprise = Surprise()
         self.collector = Collector(envs, self.replay, config.seed)
         self.components = self.make_components()
         self.progress = Progress()
@@ -117,6 +119,12 @@ class Trainer:
         trainer = cls(run.config, run, resuming=True)
         checkpoint.load(trainer, run)
         return trainer
+
+    @property
+    def remembers_surprise(self) -> bool:
+        config = self.config
+        shares = (config.world_model.surprise_share, config.actor_critic.surprise_share)
+        return any(share > 0 for share in shares)
 
     def use_bf16(self, on: bool) -> None:
         """A resumed run computes as it began, whatever is measured now."""
@@ -164,17 +172,36 @@ class Trainer:
         return self.agent.tokenizer.loss(frames)
 
     def world_model_loss(self) -> Losses:
+        batch = self.world_model_batch()
+        tokens = self.tokens(batch)
+        losses = self.agent.world_model.loss(tokens, batch.to(self.device))
+        if self.remembers_surprise:
+            assert losses.nats is not None
+            self.surprise.note(batch, losses.nats)
+        return losses
+
+    def world_model_batch(self) -> Batch:
+        """Segments of play, without pixels: some of them surprising, some eventful."""
         config = self.config.world_model
-        batch = self.replay.sample(
-            config.updates.batch_size,
-            config.max_blocks,
+        size, length = config.updates.batch_size, config.max_blocks
+        again = round(config.surprise_share * size)
+        places = self.replay.places(
+            size - again,
+            length,
             self.rng,
             event_share=config.event_share,
-            event_reach=config.max_blocks,
-            pixels=False,
+            event_reach=length,
         )
-        tokens = self.tokens(batch)
-        return self.agent.world_model.loss(tokens, batch.to(self.device))
+        # What surprised lies behind the first frame: that one is not foreseen
+        places += self.surprising(again, range(1, length))
+        return self.replay.batch(places, length, pixels=False)
+
+    def surprising(self, n: int, back: range) -> list[tuple[int, int]]:
+        """n places a few steps, of `back`, before something that surprised."""
+        if n == 0:
+            return []
+        steps = self.surprise.steps(self.replay, n, self.rng)
+        return [(i, max(step - self.rng.choice(back), 0)) for i, step in steps]
 
     def tokens(self, batch: Batch) -> Tensor:
         """Of the batch's frames, (B, T, K); encoded once while the tokenizer rests."""
@@ -182,15 +209,7 @@ class Trainer:
 
     def dream(self) -> Rollout:
         config = self.config.actor_critic
-        batch = self.replay.sample(
-            config.updates.batch_size,
-            config.burn_in + 1,
-            self.rng,
-            from_start=False,
-            event_share=config.event_share,
-            event_reach=config.horizon,
-            pixels=False,
-        )
+        batch = self.dream_starts()
         slow = self.slow_critic if config.target_decay > 0 else None
         tokens = self.tokens(batch)
         seen = self.token_cache.reconstructions(batch, tokens)
@@ -204,6 +223,23 @@ class Trainer:
             seen,
             self.dream_env(),
         )
+
+    def dream_starts(self) -> Batch:
+        """Real steps that dreams start from, each the last of its row, no pixels."""
+        config = self.config.actor_critic
+        size, length = config.updates.batch_size, config.burn_in + 1
+        again = round(config.surprise_share * size)
+        places = self.replay.places(
+            size - again,
+            length,
+            self.rng,
+            from_start=False,
+            event_share=config.event_share,
+            event_reach=config.horizon,
+        )
+        starts = self.surprising(again, range(config.horizon))
+        places += [(i, step + 1 - length) for i, step in starts]
+        return self.replay.batch(places, length, pixels=False)
 
     def dream_env(self) -> DreamEnv:
         """Where rollouts happen: in the world model as it is now."""
