@@ -32,6 +32,7 @@ examples:
   iris train                                    Freeway on a CPU, about ten minutes
   iris train preset=tutorial env.game=Breakout  the same for another game
   iris train preset=hour                        Pong, an hour of one core
+  iris train preset=surprise                    Freeway, an hour of one core
   iris train preset=paper env.game=Pong device=cuda
   iris train preset=smoke --cfg job             print the settings, do not run
   iris resume outputs/2026-01-31/12-00-00
@@ -156,8 +157,8 @@ def add_overrides(command: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="name=value",
-        help="preset=smoke, tutorial (if not given), hour or paper, and settings by"
-        " their dotted names; `iris settings` lists them",
+        help="preset=smoke, tutorial (if not given), hour, surprise or paper, and"
+        " settings by their dotted names; `iris settings` lists them",
     )
 
 

@@ -33,7 +33,7 @@ def value_of(config, name):
 
 
 def test_presets_are_those_documented():
-    assert set(PRESETS) == {"smoke", "tutorial", "hour", "paper"}
+    assert set(PRESETS) == {"smoke", "tutorial", "hour", "surprise", "paper"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -67,14 +67,14 @@ def test_presets_are_plain_dataclasses(preset):
     assert all(type(v) in (int, float, bool, str, list) for _, v, _ in walk(config))
 
 
-@pytest.mark.parametrize("preset", ["smoke", "tutorial", "hour"])
+@pytest.mark.parametrize("preset", ["smoke", "tutorial", "hour", "surprise"])
 def test_presets_choose_their_loss_by_the_group(preset):
     """A weight in a preset's body would beat tokenizer/loss=... in the shell."""
     config = load_config(preset, ["tokenizer/loss=lpips"])
     assert config.tokenizer.loss == Config().tokenizer.loss
 
 
-@pytest.mark.parametrize("preset", ["tutorial", "hour"])
+@pytest.mark.parametrize("preset", ["tutorial", "hour", "surprise"])
 def test_a_small_preset_says_why_it_leaves_the_paper(preset):
     for line in (GROUPS["preset"] / f"{preset}.yaml").read_text().splitlines():
         _, colon, value = line.partition(": ")
@@ -150,8 +150,11 @@ REFUSED = [
     ("world_model.num_heads=3", ["world_model.embed_dim=256", "num_heads=3"]),
     ("tokenizer.channels=48", ["32", "GroupNorm"]),
     ("tokenizer.attention_resolutions=[16,7]", ["has 7", "[64, 32, 16, 8, 4]"]),
-    ("preset=tutorail", ["hour, paper, smoke, tutorial", "Did you mean tutorial"]),
-    ("preset=[paper]", ["hour, paper, smoke, tutorial"]),
+    (
+        "preset=tutorail",
+        ["hour, paper, smoke, surprise, tutorial", "Did you mean tutorial"],
+    ),
+    ("preset=[paper]", ["hour, paper, smoke, surprise, tutorial"]),
     ("tokenizer/loss=lips", ["lpips, small_objects", "Did you mean lpips"]),
     ("tokenizer.loss=lpips", ["tokenizer.loss", "group"]),
     ("env=Pong", ["env", "group", "env.game"]),
@@ -177,7 +180,7 @@ def test_refused(override, words):
 
 
 def test_an_unknown_preset_names_the_known():
-    with pytest.raises(ConfigError, match="paper, smoke, tutorial"):
+    with pytest.raises(ConfigError, match="paper, smoke, surprise, tutorial"):
         load_config("atari")
 
 
