@@ -174,6 +174,13 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
         type=float,
         help="of the policy's sampling; by default evaluation.temperature",
     )
+    command.add_argument(
+        "--noops",
+        type=at_least_one,
+        metavar="N",
+        help="up to N no-ops before each episode, so that starts differ; by default"
+        " env.test_noop_max (1 in the paper: they are all alike)",
+    )
     command.add_argument("--device", help="auto, cpu, cuda, mps; by default the run's")
     command.add_argument(
         "--out", type=Path, metavar="FILE", help="write the JSON here, not to stdout"
@@ -339,6 +346,8 @@ def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None
         why = "its file does not say how the agent was trained"
     elif args.temperature not in (None, agent.config.evaluation.temperature):
         why = "its settings name another test temperature"
+    elif args.noops not in (None, agent.config.env.test_noop_max):
+        why = "its settings name other test starts"
     if why and args.record:
         raise ConfigError(f"{args.source} can't be recorded: {why}. Leave out --record")
     if why:
@@ -375,6 +384,8 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
     test = config.evaluation
     if args.temperature is not None:
         test.temperature = args.temperature
+    if args.noops is not None:
+        config.env.test_noop_max = args.noops
     check(config)
     played = play_episodes(
         agent.to(resolve_device(config.device)),
@@ -394,6 +405,7 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         "temperature": test.temperature,
         "epsilon": test.epsilon,
+        "noops": config.env.test_noop_max,
         "mean": mean,
         "interval_95": [mean - reach, mean + reach],  # of the mean, as if normal
         "human_normalised": human_normalised(agent.game, mean),

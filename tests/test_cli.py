@@ -225,10 +225,25 @@ def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
     assert (row.game, row.seed, row.preset, row.steps) == ("Catch", 7, "smoke", 180)
     assert row.episodes == 2
     other = tmp_path / "other.csv"
-    for option in (["--no-record"], ["--temperature", "0.1"], ["--record", str(other)]):
+    options = [["--no-record"], ["--temperature", "0.1"], ["--noops", "9"]]
+    for option in [*options, ["--record", str(other)]]:
         assert cli.main([*command, *option]) == 0
     assert len(own_runs(table)) == 1 == len(own_runs(other))
-    assert "Not recorded: its settings name another" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "Not recorded: its settings name another test temperature" in told
+    assert "Not recorded: its settings name other test starts" in told
+
+
+def test_eval_from_starts_that_differ(capsys, tmp_path, monkeypatch):
+    asked = []
+    real = cli.play
+    monkeypatch.setattr(
+        cli, "play", lambda agent, args: asked.append(agent) or real(agent, args)
+    )
+    path = str(small_agent(tmp_path / "agent.safetensors"))
+    assert cli.main(["eval", path, "--episodes", "2", "--noops", "30"]) == 0
+    assert json.loads(capsys.readouterr().out)["noops"] == 30
+    assert asked[0].config.env.test_noop_max == 30
 
 
 def test_eval_refuses_to_record_what_it_cannot(capsys, tmp_path):

@@ -17,12 +17,13 @@ from iris_core.training.collect import Collector
 from lessons.artefacts import DATA, load_agent
 
 STICKY = {"Breakout": 600, "Catch": 560, "Freeway": 600, "Pong": 500}  # steps
-TRAINED = {
-    "Breakout": 600,
-    "Catch": 280,
-    "CrazyClimber": 600,
-    "Freeway": 600,
-    "Pong": 600,
+TRAINED = {  # an agent's game, and steps
+    "breakout": ("Breakout", 600),
+    "catch": ("Catch", 280),
+    "crazyclimber": ("CrazyClimber", 600),
+    "freeway": ("Freeway", 600),
+    "freeway_hour": ("Freeway", 600),
+    "pong": ("Pong", 600),
 }
 
 
@@ -47,8 +48,8 @@ def main(names: list[str]) -> None:
     wanted: dict[str, tuple[str, int, str | None]] = {
         f"{game.lower()}_random": (game, n, None) for game, n in STICKY.items()
     }
-    for game, steps in TRAINED.items():
-        wanted[f"{game.lower()}_agent"] = (game, steps, game.lower())
+    for agent_name, (game, steps) in TRAINED.items():
+        wanted[f"{agent_name}_agent"] = (game, steps, agent_name)
     for name in names or wanted:
         play(*wanted[name]).save(DATA / "episodes" / name)
         print(name)
