@@ -68,6 +68,27 @@ def test_an_episode_may_grow_and_padding_is_not_noted() -> None:
     assert draw[0] == draw[1]
 
 
+def test_segments_and_dreams_begin_before_what_surprised(tmp_path) -> None:
+    config = load_config("smoke", [f"outputs={tmp_path}"])
+    trainer = Trainer(config, Run.create(config))
+    while not any(len(episode) > 20 for episode in trainer.replay):
+        trainer.warm_step()
+    episode_id = next(i for i in trainer.replay.ids if len(trainer.replay[i]) > 20)
+    for i in trainer.replay.ids:
+        trainer.surprise.of(i, len(trainer.replay[i]))[:] = 0
+    trainer.surprise.nats[episode_id][15] = 1e9
+    config.world_model.surprise_share = config.actor_critic.surprise_share = 1.0
+    for _ in range(20):
+        length, batch = config.world_model.max_blocks, trainer.world_model_batch()
+        assert len(batch) == config.world_model.updates.batch_size
+        for i, start in batch.places:  # its first frame is not foreseen
+            assert i == episode_id and start < 15 < start + length
+        horizon, batch = config.actor_critic.horizon, trainer.dream_starts()
+        for i, start in batch.places:
+            begins = start + config.actor_critic.burn_in  # the dream's first frame
+            assert i == episode_id and begins <= 15 < begins + horizon
+
+
 def test_training_notes_what_the_world_model_lost(tmp_path) -> None:
     config = load_config("smoke", [f"outputs={tmp_path}", "training.epochs=1"])
     config.world_model.surprise_share = 0.5
