@@ -1002,6 +1002,28 @@ def test_random_play_repeats_itself():
     assert repeated == pytest.approx(chance + (1 - chance) / 3, abs=0.04)
 
 
+def test_random_play_has_habits():
+    agent = make_agent()
+    collector, config = make_collector(agent, 1), agent.config.collection
+    config.warm_start_habits, config.warm_start_repeat = True, 0.0
+    shares, begun = [], 0
+    for _ in range(60):  # episodes of 28 steps
+        collector.warm_step(config)
+        habit = collector.habits[0].copy()
+        for _ in range(27):
+            collector.warm_step(config)
+            begun += not np.array_equal(habit, collector.habits[0])
+            habit = collector.habits[0].copy()
+        taken = collector.replay[collector.replay.ids[-1]].actions
+        shares.append(np.bincount(taken, minlength=3) / len(taken))
+    shares = np.array(shares)
+    assert shares.mean(0) == pytest.approx(
+        [1 / 3] * 3, abs=0.12
+    )  # no favourite for long
+    assert (shares.max(1) > 0.7).sum() > 15  # evenly drawn it would be none
+    assert begun == pytest.approx(60 * 27 / 250, abs=7)
+
+
 @pytest.mark.parametrize("steps", [0, 1, 5, 28])
 def test_the_policys_memory_is_made_anew(steps):
     """From the last frames of the open episode, as the new policy would see them."""

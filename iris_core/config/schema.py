@@ -297,6 +297,11 @@ class CollectionConfig:
     warm_start_repeat: float = setting(
         0.95, "chance to repeat the last action in the warm start", low=0.0, high=0.999
     )
+    warm_start_habits: bool = setting(
+        False,
+        "in the warm start each environment favours some actions for a while, then"
+        " others: a player who mostly goes up gets somewhere",
+    )
     epsilon: float = setting(0.01, "chance of a random action", low=0.0, high=1.0)
     temperature: float = setting(
         1.0, "of the policy's sampling; the paper uses 0.01 in Freeway", low=1e-6

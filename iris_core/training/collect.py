@@ -14,6 +14,9 @@ from iris_core.envs.vector import vector_get_state, vector_set_state
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, EpisodeStats, Replay
 
+HABIT_STEPS = 250  # that a habit of the warm start lasts, on average
+HABIT_SPREAD = 0.5  # of its actions' shares (Dirichlet): below 1 a few stand out
+
 
 def to_pixels(frames: Tensor) -> np.ndarray:
     """float (N, 3, 64, 64) in [0, 1] -> uint8 (N, 64, 64, 3)."""
@@ -53,6 +56,7 @@ class Collector:
         self.pixels, _ = envs.reset(seed=seed)  # (N, 64, 64, 3) uint8, what is seen now
         self.open: list[int | None] = [None] * envs.num_envs  # ids in the replay
         self.actions = self.rng.integers(self.num_actions, size=envs.num_envs)
+        self.habits = np.full((envs.num_envs, self.num_actions), 1 / self.num_actions)
         self.memory = (torch.empty(0), torch.empty(0))
 
     @property
@@ -88,9 +92,22 @@ class Collector:
         """One step of sticky random play: the last action again, mostly."""
         n = self.envs.num_envs
         again = self.rng.random(n) < config.warm_start_repeat
-        anything = self.rng.integers(self.num_actions, size=n)
+        if config.warm_start_habits:
+            anything = self.by_habit()
+        else:
+            anything = self.rng.integers(self.num_actions, size=n)
         self.actions = np.where(again, self.actions, anything)
         return self.step(self.actions)
+
+    def by_habit(self) -> np.ndarray:
+        """A random action of each environment, (N,), by its habit: shares of the
+        actions that are drawn anew now and then, and with every episode."""
+        n = self.envs.num_envs
+        new = self.rng.random(n) < 1 / HABIT_STEPS
+        new |= np.array([id_ is None for id_ in self.open])
+        spread = np.full(self.num_actions, HABIT_SPREAD)
+        self.habits[new] = self.rng.dirichlet(spread, size=int(new.sum()))
+        return (self.habits.cumsum(axis=1) > self.rng.random((n, 1))).argmax(axis=1)
 
     def step(self, actions: np.ndarray) -> list[EpisodeStats]:
         """Take actions (N,); returns the episodes that ended."""
@@ -119,6 +136,7 @@ class Collector:
             "envs": vector_get_state(self.envs),
             "open": list(self.open),
             "actions": [int(a) for a in self.actions],
+            "habits": self.habits.tolist(),
             "memory": [m.cpu() for m in self.memory],
             "rng": self.rng.bit_generator.state,
         }
@@ -128,6 +146,7 @@ class Collector:
         self.pixels = vector_set_state(self.envs, state["envs"])
         self.open = list(state["open"])
         self.actions = np.array(state["actions"])
+        self.habits = np.array(state.get("habits", self.habits))  # older runs have none
         hidden, cell = (m.to(device) for m in state["memory"])
         self.memory = (hidden, cell)
         self.rng.bit_generator.state = state["rng"]
