@@ -32,7 +32,7 @@ from iris_core.replay import Episode, EpisodeStats, Replay
 from iris_core.training import checkpoint, report
 from iris_core.training import trainer as trainer_module
 from iris_core.training.collect import Collector, to_frames
-from iris_core.training.component import Component, DivergedError
+from iris_core.training.component import Component, DivergedError, annealed
 from iris_core.training.held_out import held_out
 from iris_core.training.meter import Meter
 from iris_core.training.runs import Run
@@ -214,6 +214,18 @@ def test_the_step_size_falls_again():
     assert sizes[:2] == pytest.approx([0.05, 0.1])
     assert sizes[3] == pytest.approx(0.1 / 2**0.5)
     assert sizes[7] == pytest.approx(0.05)
+
+
+def test_the_step_size_comes_to_rest_at_the_runs_end(tmp_path):
+    assert [annealed(0.5, done) for done in (0, 0.5, 0.75, 1)] == [1, 1, 0.5, 0]
+    assert [annealed(1.0, done) for done in (0, 0.99, 1)] == [1, 1, 1]
+    trainer = make_trainer(tmp_path, "training.epochs=4")
+    trainer.config.actor_critic.updates.anneal_from = 0.5
+    trainer.run()  # its last epoch begins when 3 of 4 are done
+    sizes = [c.optimizer.param_groups[0]["lr"] for c in trainer.components]
+    full = [c.config.learning_rate for c in trainer.components]
+    assert sizes == pytest.approx([full[0], full[1], full[2] / 2])
+    assert trainer.progress.done == 1
 
 
 def test_the_gradient_is_clipped():

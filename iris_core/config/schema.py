@@ -76,6 +76,13 @@ class UpdatesConfig:
         " is learned settles whenever the run may end; 0: never",
         low=0,
     )
+    anneal_from: float = setting(
+        1.0,
+        "share of the run after which the step size falls in a line, to nothing at its"
+        " end: what swings comes to rest; 1: it does not fall",
+        low=0.0,
+        high=1.0,
+    )
     weight_decay: float = setting(0.0, "AdamW's decay of linear weights", low=0.0)
     clip_norm: float = setting(10.0, "largest norm of the gradient", low=0.0)
 

@@ -37,6 +37,7 @@ class Component:
         self.config = config
         self.draw_loss = draw_loss
         self.updates = 0  # so far, in the whole run
+        self.annealed = 1.0  # what the run's end leaves of the step size
         device = next(module.parameters()).device
         self.asynchronous = device.type == "cuda"
         self.unseen: tuple[Losses, Tensor] | None = None
@@ -85,9 +86,10 @@ class Component:
 
     def set_step_size(self) -> None:
         """The step size grows linearly over the first `warmup_steps` updates, and
-        falls with the square root of their number after `decay_after`."""
+        falls with the square root of their number after `decay_after`; and it is what
+        the run's end leaves of it."""
         done, config = self.updates + 1, self.config
-        share = min(1.0, done / max(1, config.warmup_steps))
+        share = self.annealed * min(1.0, done / max(1, config.warmup_steps))
         if config.decay_after > 0:
             share *= min(1.0, math.sqrt(config.decay_after / done))
         for group in self.optimizer.param_groups:
@@ -102,6 +104,12 @@ class Component:
             f"The {what} of the {self.name} became {value.item()} in its update "
             f"{self.updates + 1} ({terms})"
         )
+
+
+def annealed(anneal_from: float, done: float) -> float:
+    """What is left of the step size when a share of the run is done: 1, and after
+    `anneal_from` in a line to 0 at the end."""
+    return min(1.0, (1.0 - done) / (1.0 - anneal_from)) if anneal_from < 1 else 1.0
 
 
 def updates_in(config: UpdatesConfig, epoch: int) -> int:

@@ -40,7 +40,7 @@ from iris_core.models.losses import Losses
 from iris_core.replay import Batch, EpisodeStats, Replay
 from iris_core.training import checkpoint
 from iris_core.training.collect import Collector
-from iris_core.training.component import Component, DivergedError
+from iris_core.training.component import Component, DivergedError, annealed
 from iris_core.training.loggers import make_loggers
 from iris_core.training.meter import Meter
 from iris_core.training.report import Reporter, Result
@@ -62,6 +62,7 @@ class Progress:
     env_steps: int = 0  # in the training environments, all epochs
     seconds: float = 0.0  # of training, tests left out
     cpu_seconds: float = 0.0  # of all cores; what other programs take is not in it
+    done: float = 0.0  # share of the run, when the epoch under way began
     best_return: float = -float("inf")  # mean of a test
     best_train_return: float = -float("inf")  # of one training episode
 
@@ -295,6 +296,9 @@ class Trainer:
         }
 
     def updater(self, component: Component) -> Callable[[], dict[str, Any]]:
+        anneal_from = component.config.anneal_from
+        component.annealed = annealed(anneal_from, self.progress.done)
+
         def update() -> dict[str, Tensor]:
             if component.name == "tokenizer":
                 self.tend_codebook(component.updates)
@@ -377,6 +381,13 @@ class Trainer:
             for logger in loggers:
                 logger.close()
 
+    def share_done(self) -> float:
+        """How much of the run lies behind the epoch that comes next, in [0, 1]."""
+        training = self.config.training
+        if training.cpu_minutes > 0:
+            return min(1.0, self.progress.cpu_seconds / (60 * training.cpu_minutes))
+        return (self.progress.epoch - 1) / training.epochs
+
     def is_last(self, epoch: int) -> bool:
         """Whether the run ends with an epoch that has just been trained."""
         training = self.config.training
@@ -404,6 +415,7 @@ class Trainer:
         self.meter = Meter()
         progress.epoch += 1
         progress.stretch = 0
+        progress.done = self.share_done()
         done = progress.epoch - 1
         last = self.is_last(done)
         if done % self.config.training.checkpoint_every == 0 or last:
