@@ -1033,9 +1033,8 @@ def test_random_play_has_habits():
         taken = collector.replay[collector.replay.ids[-1]].actions
         shares.append(np.bincount(taken, minlength=3) / len(taken))
     shares = np.array(shares)
-    assert shares.mean(0) == pytest.approx(
-        [1 / 3] * 3, abs=0.12
-    )  # no favourite for long
+    # No favourite for long
+    assert shares.mean(0) == pytest.approx([1 / 3] * 3, abs=0.12)
     assert (shares.max(1) > 0.7).sum() > 15  # evenly drawn it would be none
     assert begun == pytest.approx(60 * 27 / 250, abs=7)
 
