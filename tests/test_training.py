@@ -210,14 +210,12 @@ def test_the_step_size_grows():
 
 
 def test_the_step_size_falls_again():
-    component = make_component(Toy(), warmup_steps=2, decay_after=2)
+    component = make_component(Toy(), warmup_steps=2, decay_over=4)
     sizes = []
-    for _ in range(8):
+    for _ in range(6):
         component.update(OFF)
         sizes.append(component.optimizer.param_groups[0]["lr"])
-    assert sizes[:2] == pytest.approx([0.05, 0.1])
-    assert sizes[3] == pytest.approx(0.1 / 2**0.5)
-    assert sizes[7] == pytest.approx(0.05)
+    assert sizes == pytest.approx([0.0375, 0.05, 0.025, 0.005, 0.005, 0.005])
 
 
 def test_the_step_size_comes_to_rest_at_the_runs_end(tmp_path):
@@ -1022,21 +1020,16 @@ def test_random_play_has_habits():
     agent = make_agent()
     collector, config = make_collector(agent, 1), agent.config.collection
     config.warm_start_habits, config.warm_start_repeat = True, 0.0
-    shares, begun = [], 0
+    shares = []
     for _ in range(60):  # episodes of 28 steps
-        collector.warm_step(config)
-        habit = collector.habits[0].copy()
-        for _ in range(27):
+        for _ in range(28):
             collector.warm_step(config)
-            begun += not np.array_equal(habit, collector.habits[0])
-            habit = collector.habits[0].copy()
         taken = collector.replay[collector.replay.ids[-1]].actions
         shares.append(np.bincount(taken, minlength=3) / len(taken))
-    shares = np.array(shares)
-    # No favourite for long
-    assert shares.mean(0) == pytest.approx([1 / 3] * 3, abs=0.12)
-    assert (shares.max(1) > 0.7).sum() > 15  # evenly drawn it would be none
-    assert begun == pytest.approx(60 * 27 / 250, abs=7)
+    assert (np.array(shares).max(1) > 0.7).sum() > 15  # evenly drawn it would be none
+    habits = collector.habits
+    assert habits.steps.sum() == 60 * 28
+    assert habits.gained.sum() == sum(e.rewards.sum() for e in collector.replay)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5, 28])

@@ -70,10 +70,10 @@ class UpdatesConfig:
     batch_size: int = setting(256, "samples in an update", low=1)
     learning_rate: float = setting(1e-4, "Adam's step size", low=0.0)
     warmup_steps: int = setting(0, "updates over which the step size grows", low=0)
-    decay_after: int = setting(
+    decay_over: int = setting(
         0,
-        "updates after which the step size shrinks, as 1 / sqrt(updates), so that what"
-        " is learned settles whenever the run may end; 0: never",
+        "updates over which the step size falls in a line to a twentieth, where it"
+        " stays: what it knows settles before others build on it; 0: it does not fall",
         low=0,
     )
     anneal_from: float = setting(

@@ -13,9 +13,7 @@ from iris_core.config.schema import CollectionConfig
 from iris_core.envs.vector import vector_get_state, vector_set_state
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, EpisodeStats, Replay
-
-HABIT_STEPS = 250  # that a habit of the warm start lasts, on average
-HABIT_SPREAD = 0.5  # of its actions' shares (Dirichlet): below 1 a few stand out
+from iris_core.training.habits import Habits
 
 
 def to_pixels(frames: Tensor) -> np.ndarray:
@@ -56,7 +54,8 @@ class Collector:
         self.pixels, _ = envs.reset(seed=seed)  # (N, 64, 64, 3) uint8, what is seen now
         self.open: list[int | None] = [None] * envs.num_envs  # ids in the replay
         self.actions = self.rng.integers(self.num_actions, size=envs.num_envs)
-        self.habits = np.full((envs.num_envs, self.num_actions), 1 / self.num_actions)
+        self.rewards = np.zeros(envs.num_envs)  # of the last step
+        self.habits = Habits(envs.num_envs, self.num_actions, self.rng)
         self.memory = (torch.empty(0), torch.empty(0))
 
     @property
@@ -93,21 +92,15 @@ class Collector:
         n = self.envs.num_envs
         again = self.rng.random(n) < config.warm_start_repeat
         if config.warm_start_habits:
-            anything = self.by_habit()
+            begins = np.array([id_ is None for id_ in self.open])
+            anything = self.habits.draw(begins)
         else:
             anything = self.rng.integers(self.num_actions, size=n)
         self.actions = np.where(again, self.actions, anything)
-        return self.step(self.actions)
-
-    def by_habit(self) -> np.ndarray:
-        """A random action of each environment, (N,), by its habit: shares of the
-        actions that are drawn anew now and then, and with every episode."""
-        n = self.envs.num_envs
-        new = self.rng.random(n) < 1 / HABIT_STEPS
-        new |= np.array([id_ is None for id_ in self.open])
-        spread = np.full(self.num_actions, HABIT_SPREAD)
-        self.habits[new] = self.rng.dirichlet(spread, size=int(new.sum()))
-        return (self.habits.cumsum(axis=1) > self.rng.random((n, 1))).argmax(axis=1)
+        over = self.step(self.actions)
+        if config.warm_start_habits:
+            self.habits.note(self.rewards)
+        return over
 
     def step(self, actions: np.ndarray) -> list[EpisodeStats]:
         """Take actions (N,); returns the episodes that ended."""
@@ -125,7 +118,7 @@ class Collector:
             if piece.finished:
                 over.append(self.replay[id_].stats())
             self.open[i] = None if piece.finished else id_
-        self.pixels = after
+        self.pixels, self.rewards = after, rewards
         return over
 
     # A checkpoint holds the whole of it, so that a resumed run is the same run
@@ -136,7 +129,7 @@ class Collector:
             "envs": vector_get_state(self.envs),
             "open": list(self.open),
             "actions": [int(a) for a in self.actions],
-            "habits": self.habits.tolist(),
+            "habits": self.habits.state_dict(),
             "memory": [m.cpu() for m in self.memory],
             "rng": self.rng.bit_generator.state,
         }
@@ -146,7 +139,8 @@ class Collector:
         self.pixels = vector_set_state(self.envs, state["envs"])
         self.open = list(state["open"])
         self.actions = np.array(state["actions"])
-        self.habits = np.array(state.get("habits", self.habits))  # older runs have none
+        if isinstance(state.get("habits"), dict):  # older runs have none
+            self.habits.load_state_dict(state["habits"])
         hidden, cell = (m.to(device) for m in state["memory"])
         self.memory = (hidden, cell)
         self.rng.bit_generator.state = state["rng"]

@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 from iris_core.config.schema import UpdatesConfig
 from iris_core.models.losses import Losses
 
+SETTLED = 0.05  # of the step size: what `decay_over` leaves
+
 
 class DivergedError(RuntimeError):
     """A loss or a gradient is not a finite number: training must stop."""
@@ -86,12 +88,12 @@ class Component:
 
     def set_step_size(self) -> None:
         """The step size grows linearly over the first `warmup_steps` updates, and
-        falls with the square root of their number after `decay_after`; and it is what
+        falls in a line to `SETTLED` of it over the first `decay_over`; and it is what
         the run's end leaves of it."""
         done, config = self.updates + 1, self.config
         share = self.annealed * min(1.0, done / max(1, config.warmup_steps))
-        if config.decay_after > 0:
-            share *= min(1.0, math.sqrt(config.decay_after / done))
+        if config.decay_over > 0:
+            share *= max(SETTLED, 1.0 - done / config.decay_over)
         for group in self.optimizer.param_groups:
             group["lr"] = share * self.config.learning_rate
 
