@@ -307,7 +307,7 @@ class CollectionConfig:
     warm_start_habits: bool = setting(
         False,
         "in the warm start each environment favours some actions for a while, then"
-        " others: a player who mostly goes up gets somewhere",
+        " others, often those that paid: a player who mostly goes up gets somewhere",
     )
     epsilon: float = setting(0.01, "chance of a random action", low=0.0, high=1.0)
     temperature: float = setting(

@@ -22,6 +22,7 @@ TRAINED = {  # an agent's game, and steps
     "catch": ("Catch", 280),
     "crazyclimber": ("CrazyClimber", 600),
     "freeway": ("Freeway", 600),
+    "freeway_hour": ("Freeway", 600),
     "pong": ("Pong", 600),
 }
 
