@@ -116,7 +116,9 @@ def draw_game_panels(
     if keys:
         figure.legend(handles=handles, loc="outside upper left", ncols=KEYS)
     else:  # in the empty panels
-        key = panels.flat[len(games)].legend(handles=handles, loc="upper left")
+        key = panels.flat[len(games)].legend(
+            handles=handles, loc="upper left", ncols=-(-len(look) // KEYS)
+        )
         key.set_in_layout(False)
     note(
         figure,

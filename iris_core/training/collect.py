@@ -54,9 +54,13 @@ class Collector:
         self.pixels, _ = envs.reset(seed=seed)  # (N, 64, 64, 3) uint8, what is seen now
         self.open: list[int | None] = [None] * envs.num_envs  # ids in the replay
         self.actions = self.rng.integers(self.num_actions, size=envs.num_envs)
-        self.rewards = np.zeros(envs.num_envs)  # of the last step
         self.habits = Habits(envs.num_envs, self.num_actions, self.rng)
         self.memory = (torch.empty(0), torch.empty(0))
+
+    @property
+    def begins(self) -> np.ndarray:
+        """Where an episode begins with the next step: bool (N,)."""
+        return np.array([id_ is None for id_ in self.open])
 
     @property
     def num_actions(self) -> int:
@@ -81,8 +85,8 @@ class Collector:
         actions, self.memory = agent.act(
             frames, self.memory, config.temperature, config.epsilon
         )
-        over = self.step(actions.cpu().numpy())
-        for i in np.flatnonzero([id_ is None for id_ in self.open]):
+        _, over = self.step(actions.cpu().numpy())
+        for i in np.flatnonzero(self.begins):
             for tensor in self.memory:
                 tensor[i] = 0
         return over
@@ -92,18 +96,17 @@ class Collector:
         n = self.envs.num_envs
         again = self.rng.random(n) < config.warm_start_repeat
         if config.warm_start_habits:
-            begins = np.array([id_ is None for id_ in self.open])
-            anything = self.habits.draw(begins)
+            anything = self.habits.draw(self.begins)
         else:
             anything = self.rng.integers(self.num_actions, size=n)
         self.actions = np.where(again, self.actions, anything)
-        over = self.step(self.actions)
+        rewards, over = self.step(self.actions)
         if config.warm_start_habits:
-            self.habits.note(self.rewards)
+            self.habits.note(rewards)
         return over
 
-    def step(self, actions: np.ndarray) -> list[EpisodeStats]:
-        """Take actions (N,); returns the episodes that ended."""
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, list[EpisodeStats]]:
+        """Take actions (N,); returns rewards (N,), and the episodes that ended."""
         before = self.pixels
         after, rewards, terminated, truncated, _ = self.envs.step(actions)
         over = []
@@ -118,8 +121,8 @@ class Collector:
             if piece.finished:
                 over.append(self.replay[id_].stats())
             self.open[i] = None if piece.finished else id_
-        self.pixels, self.rewards = after, rewards
-        return over
+        self.pixels = after
+        return rewards, over
 
     # A checkpoint holds the whole of it, so that a resumed run is the same run
 
@@ -139,7 +142,7 @@ class Collector:
         self.pixels = vector_set_state(self.envs, state["envs"])
         self.open = list(state["open"])
         self.actions = np.array(state["actions"])
-        if isinstance(state.get("habits"), dict):  # older runs have none
+        if isinstance(state.get("habits"), dict):  # not in older runs
             self.habits.load_state_dict(state["habits"])
         hidden, cell = (m.to(device) for m in state["memory"])
         self.memory = (hidden, cell)
