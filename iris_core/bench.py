@@ -27,6 +27,7 @@ from gymnasium.vector import AutoresetMode
 from iris_core.config import Config, ConfigError, load_config
 from iris_core.envs.vector import make_vector
 from iris_core.evaluate import TestPlay
+from iris_core.graphed_dream import GraphedDream
 from iris_core.training.collect import to_frames
 from iris_core.training.runs import find_versions, write_atomic
 from iris_core.training.trainer import Trainer
@@ -152,7 +153,11 @@ def dreaming(trainer: Trainer, batch: int) -> Part:
     frames = trainer.replay.sample_frames(batch, trainer.rng, trainer.device)
     without_gradient(trainer, dream.reset, frames)()
     actions = torch.zeros(batch, dtype=torch.int64, device=trainer.device)
-    return without_gradient(trainer, dream.step, actions)
+    step = without_gradient(trainer, dream.step, actions)
+    if isinstance(dream, GraphedDream):
+        for _ in range(trainer.config.world_model.max_blocks):
+            step()  # each length of the cache is recorded once, which takes long
+    return step
 
 
 def testing(trainer: Trainer, games: int) -> Part:

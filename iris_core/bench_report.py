@@ -140,13 +140,21 @@ def gain(report: Report, part: str) -> float:
 
 
 def full_run(report: Report) -> str:
-    """Hours, and what they cost if the price is known."""
+    """How long, and what that costs if the price is known."""
     lines = ["a full run, tests left out:"]
     price = report["usd_an_hour"]
     for name, hours in report["full_run_hours"].items():
         cost = "" if price is None else f", {price * hours:,.0f} USD"
-        lines.append(f"{name:32}{hours:12,.1f} hours{cost}")
+        lines.append(f"{name:32}{duration(3600 * hours):>14}{cost}")
     return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit of which there are two or more."""
+    for unit, size in (("hours", 3600), ("min", 60), ("s", 1)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{1000 * seconds:,.1f} ms"
 
 
 # The picture
@@ -167,12 +175,13 @@ def draw(report: Report, path: Path) -> None:
             limit = first / report["limits"][name]
             ax.axvline(limit, color=ORANGE)
             ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            wide = limit > 100  # no room for threes
+            ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 3)))
             ax.xaxis.set_major_formatter("{x:g}")
             ax.xaxis.set_minor_formatter(NullFormatter())
             ax.set_xlim(0.5, 2 * max(limit, *times))
-            last = 1000 * rungs[-1]["seconds"][name]
-            ax.set_title(f"{name.replace('_', ' ')}\nnow {last:,.0f} ms")
+            last = duration(rungs[-1]["seconds"][name])
+            ax.set_title(f"{name.replace('_', ' ')}\nnow {last}")
             ax.set_xlabel("times as fast")
         axes[0].invert_yaxis()
         figure.suptitle(device_name(report) + ". Orange: the limit", fontsize=7)

@@ -61,9 +61,15 @@ def standing(trainer: Trainer, without: list[Optimisation]) -> Iterator[None]:
     with ExitStack() as stack:
         for optimisation in without:
             stack.enter_context(optimisation.without(trainer))
-        trainer.dreams = None  # made anew, as this rung makes it
+        start_anew(trainer)
         yield
+    start_anew(trainer)
+
+
+def start_anew(trainer: Trainer) -> None:
+    """Dreams and known frames are made again, as this rung makes them."""
     trainer.dreams = None
+    trainer.token_cache.forget(version=-1)  # its frames may be in bf16
 
 
 def compare(

@@ -42,11 +42,18 @@ def make_trainer(folder, *overrides: str) -> Trainer:
 
 @pytest.mark.parametrize(
     "overrides",
-    [[], CONVOLUTIONAL, ["world_model.prediction=parallel"], ["autocast=always"]],
-    ids=["patch", "convolutions", "parallel", "bf16"],
+    [
+        [],
+        CONVOLUTIONAL,
+        ["world_model.prediction=parallel"],
+        ["autocast=always"],
+        [*CONVOLUTIONAL, "autocast=always"],
+    ],
+    ids=["patch", "convolutions", "parallel", "bf16", "convolutions, bf16"],
 )
 def test_every_rung_computes_the_same(overrides, tmp_path):
     trainer = make_trainer(tmp_path, *overrides)
+    bench.know_replay(trainer)
     steps = [o for o in OPTIMISATIONS if o.applies(trainer)]
     rungs = {str(i): steps[i:] for i in range(len(steps) + 1)}
     differences = compare(trainer, rungs)
