@@ -13,6 +13,7 @@ import json
 import math
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -41,7 +42,8 @@ Timing = dict[str, float]  # batch, and seconds of one call: median, least, most
 
 
 def main(argv: Sequence[str]) -> int:
-    """iris bench [name=value ...] [options]; returns the exit code."""
+    """iris bench [name=value ...] [options]; returns the exit code, which is 1 if an
+    optimisation changes what is computed."""
     parser = argparse.ArgumentParser(prog="iris bench", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="name=value")
     parser.add_argument("--repeats", type=int, default=5, metavar="N")
@@ -69,7 +71,9 @@ def main(argv: Sequence[str]) -> int:
     write_atomic(out, json.dumps(report, indent=2) + "\n")
     bench_report.draw(report, out.with_suffix(".png"))
     print(f"{bench_report.text(report)}\n\n{out}")
-    return 0
+    for line in report["differing"]:
+        print(line, file=sys.stderr)
+    return 1 if report["differing"] else 0
 
 
 def default_file(overrides: Sequence[str], device: torch.device) -> Path:

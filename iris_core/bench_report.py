@@ -70,6 +70,7 @@ def study(
         "seconds": timings,
         "batches": {c.name: c.config.batch_size for c in trainer.components},
         "ladder": [asdict(rung) for rung in rungs],
+        "differing": ladder.differing(rungs, trainer.bf16),
         "peak": asdict(peak),
         "gflop_of_one": {name: flop / 1e9 for name, flop in unit.items()},
         "floors": {name: asdict(floor) for name, floor in work.items()},

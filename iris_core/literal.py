@@ -29,6 +29,7 @@ from iris_core.models.agent import Agent, Sampler, categorical
 from iris_core.models.nets import SpatialAttention
 from iris_core.models.transformer import Dropout, KVCache, SelfAttention
 from iris_core.replay import Batch, stack_segments
+from iris_core.training.component import Component
 from iris_core.training.token_cache import TokenCache
 from iris_core.training.trainer import Trainer
 
@@ -191,12 +192,20 @@ def plain_optimizers(trainer: Trainer) -> Iterator[None]:
 
 @contextmanager
 def channels_first(trainer: Trainer) -> Iterator[None]:
-    tokenizer = trainer.agent.tokenizer
-    tokenizer.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    lay_out(trainer.components[0], torch.contiguous_format)
     try:
         yield
     finally:
-        tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out(trainer.components[0], torch.channels_last)
+
+
+def lay_out(component: Component, memory_format: torch.memory_format) -> None:
+    """Weights and the optimizer's averages of them: fused, it wants all alike."""
+    component.module.to(memory_format=memory_format)  # type: ignore[call-overload]
+    for averages in component.optimizer.state.values():
+        for name, value in averages.items():
+            if value.ndim == 4:
+                averages[name] = value.contiguous(memory_format=memory_format)
 
 
 # A few frames at a time pass the convolutions

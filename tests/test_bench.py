@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from iris_core import bench, cli, floors
+from iris_core import bench, cli, floors, ladder
 from iris_core.config import ConfigError
 
 PARTS = {  # and how many games, frames or samples one call takes in the smoke preset
@@ -56,6 +56,16 @@ def test_every_part_is_timed(order, capsys, tmp_path):
     assert lowest["difference"] == 0 and highest["difference"] < 1e-4
     assert set(highest["seconds"]) == set(report["share_of_limit"])
     assert plt.imread(out.with_suffix(".png")).shape[1] > 1000
+
+
+def test_a_rung_that_computes_something_else(monkeypatch, capsys, tmp_path):
+    """It is said at the end, and what was measured is there."""
+    monkeypatch.setattr(ladder, "largest_difference", lambda *_: 1.0)
+    out = tmp_path / "bench.json"
+    given = ["bench", "preset=smoke", "device=cpu", "--repeats", "1", "--out", str(out)]
+    assert cli.main(given) == 1
+    assert "'+ fused attention' computes something else" in capsys.readouterr().err
+    assert json.loads(out.read_text())["seconds"]
 
 
 def test_where_the_numbers_go():
