@@ -185,12 +185,6 @@ def draw(report: Report, path: Path) -> None:
             ax.set_title(f"{name.replace('_', ' ')}\nnow {last}")
             ax.set_xlabel("times as fast")
         axes[0].invert_yaxis()
-        figure.suptitle(device_name(report) + ". Orange: the limit", fontsize=7)
+        figure.suptitle(f"{cost.device_name(report)}. Orange: the limit", fontsize=7)
         figure.savefig(path)
         plt.close(figure)
-
-
-def device_name(report: Report) -> str:
-    machine = report["machine"]
-    on_cpu = machine["device"].startswith("cpu")
-    return machine["cpu"] if on_cpu else machine["device"]

@@ -67,18 +67,25 @@ def frames_to_know(config: Config, epoch: int) -> tuple[float, float]:
 
 
 def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
-    """Median times of a JSON of `iris bench`, and the processor that they hold for;
+    """Median times of a JSON of `iris bench`, and the device that they hold for;
     no times if the networks and batches that it timed are not those of a config."""
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
         timings = seconds_of(report["seconds"])
         timed = load_config(overrides=report["overrides"])
         same = sizes(timed) == sizes(config)
-        return timings if same else {}, str(report["machine"]["cpu"])
+        return timings if same else {}, device_name(report)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{file} is not of iris bench ({type(error).__name__}: {error})"
         ) from error
+
+
+def device_name(report: Mapping[str, Any]) -> str:
+    """Of a report of `iris bench`: its GPU, or the processor."""
+    machine = report["machine"]
+    on_cpu = machine["device"].startswith("cpu")
+    return str(machine["cpu"] if on_cpu else machine["device"])
 
 
 def seconds_of(timings: Mapping[str, Mapping[str, float]]) -> Seconds:

@@ -151,15 +151,18 @@ def test_a_benchmark_of_the_same_sizes_is_taken(tmp_path: Path) -> None:
         timings[f"{name}_frames"] = {"median": 0.0, "batch": 8}
     report = {
         "overrides": ["preset=smoke"],
-        "machine": {"cpu": "a"},
+        "machine": {"cpu": "a", "device": "cpu: x86_64"},
         "seconds": timings,
     }
     file.write_text(json.dumps(report))
     longer = load_config("smoke", ["training.epochs=9", "env.game=Pong", "seed=1"])
-    found, processor = cost.benchmark_seconds(file, longer)
-    assert processor == "a" and found.items() >= SECONDS.items()
+    found, device = cost.benchmark_seconds(file, longer)
+    assert device == "a" and found.items() >= SECONDS.items()
     wider = load_config("smoke", ["world_model.embed_dim=64"])
     assert cost.benchmark_seconds(file, wider) == ({}, "a")
+    on_gpu = {"cpu": "a", "device": "cuda: b"}
+    file.write_text(json.dumps({**report, "machine": on_gpu}))
+    assert cost.benchmark_seconds(file, longer)[1] == "cuda: b"
     file.write_text("{}")
     with pytest.raises(ConfigError, match="is not of iris bench"):
         cost.benchmark_seconds(file, longer)

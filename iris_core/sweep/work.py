@@ -142,9 +142,9 @@ def part_times(ray: Any, sweep: Sweep) -> tuple[Seconds, str]:
     gpu = torch.device("cuda") if sweep.gpu else resolve_device(config.device)
     file = bench.default_file(sweep.overrides, gpu)
     if file.is_file():
-        seconds, processor = benchmark_seconds(file, config)
+        seconds, device = benchmark_seconds(file, config)
         if seconds:
-            return seconds, f"{file} ({processor})"
+            return seconds, f"{file} ({device})"
     seconds = ray.get(task(ray, sweep, measure_run).remote(config_to_dict(config)))
     return seconds, "a short measurement"
 
