@@ -15,9 +15,10 @@ from iris_core.play.keys import COMMANDS, PARTS, action_of, key_map, parts_of
 from iris_core.play.session import HISTORY, Session
 from iris_core.play.source import open_source
 from iris_core.play.twin import PARTED, Twin, divergence
-from iris_core.play.worlds import pack, unpack
+from iris_core.play.worlds import find_start, pack, unpack
 from iris_core.pretrained import to_published
 from iris_core.replay import Episode, Replay
+from iris_core.scores import data_folder
 from iris_core.training.runs import Run
 
 MODES = ["parallel", "autoregressive"]
@@ -459,3 +460,17 @@ def test_pictures_are_kept_small():
     packed = pack(picture)
     assert np.array_equal(unpack(packed), picture)
     assert len(packed[1]) < picture.nbytes / 3
+
+
+def test_a_dream_begins_where_something_moves():
+    """For the first 80 steps of Crazy Climber nobody can climb."""
+    agent = Agent.load(data_folder() / "agents" / "crazyclimber.safetensors")
+    for seed in (0, 1):
+        tokens = find_start(agent, seed).tokens
+        assert not torch.equal(tokens[:, -1], tokens[:, -2])
+
+
+def test_a_dream_begins_though_nothing_moves(monkeypatch):
+    monkeypatch.setattr("iris_core.play.worlds.stands_still", lambda _: True)
+    agent = make_agent()  # of Catch, whose episodes end before patience does
+    assert find_start(agent, seed=0).tokens.shape[1] >= 1

@@ -23,6 +23,7 @@ from iris_core.training.collect import to_frames
 
 KEY = 100  # steps between saved states of a game: going back plays the rest again
 WARM_UP = 60  # steps of play, at most, before a dream's first frame
+PATIENCE = 120  # more of them, at most, until something moves
 
 
 @dataclass(eq=False)
@@ -275,27 +276,40 @@ def unpack(packed: tuple[tuple[int, ...], bytes]) -> np.ndarray:
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
 
 
+def stands_still(tokens: list[Tensor]) -> bool:
+    """Whether the last of some frames shows what the one before it did."""
+    return len(tokens) < 2 or torch.equal(tokens[-1], tokens[-2])
+
+
 @torch.no_grad()
 def find_start(agent: Agent, seed: int) -> Start:
-    """A moment of the real game: the agent plays a while, by the seed."""
+    """A moment of the real game: the agent plays a while, by the seed, and then until
+    something moves, for a dream of a picture that stands still may stand still."""
     env = make_env(agent.config.env, "test")
     rng = np.random.default_rng(seed)
-    length = int(rng.integers(WARM_UP + 1))
+    length, patience = int(rng.integers(WARM_UP + 1)), PATIENCE
     generator = torch.Generator(agent.device).manual_seed(seed)
     while True:
-        found = play_into(agent, env, seed, length, generator)
+        found = play_into(agent, env, seed, length, patience, generator)
         if found is not None:
             return found
-        length //= 4  # the episode was over before
+        length, patience = length // 4, patience // 4  # the episode was over before
 
 
 def play_into(
-    agent: Agent, env: Game, seed: int, length: int, generator: torch.Generator
+    agent: Agent,
+    env: Game,
+    seed: int,
+    length: int,
+    patience: int,
+    generator: torch.Generator,
 ) -> Start | None:
-    """`length` steps of an agent's play; None if the episode ends before."""
+    """`length` steps of an agent's play, and up to `patience` more while the picture
+    stands still; None if the episode ends before."""
     pixels, _ = env.reset(seed=seed)
-    memory, tokens, actions = agent.new_state(1), [tokenize(agent, pixels)], []
-    for _ in range(length):
+    memory, tokens = agent.new_state(1), [tokenize(agent, pixels)]
+    actions: list[int] = []
+    while len(actions) < length + patience * stands_still(tokens):
         seen = agent.tokenizer.decode(tokens[-1])
         logits, _, memory = agent.actor_critic(seen, memory)
         chances = logits[0].softmax(-1)
