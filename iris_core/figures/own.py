@@ -46,17 +46,17 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
 
     curves: of `learning_curves`.
     """
-    groups = list(curves.groupby(["preset", "game"], sort=True))
+    labels = own_labels(curves)
+    groups = sorted(
+        curves.groupby(["preset", "game"]),
+        key=lambda group: (list(labels).index(group[0][0]), group[0][1]),
+    )
     columns = min(3, len(groups))
     lines = -(-len(groups) // columns)
-    figure = Figure(figsize=(WIDTH, 0.15 + 2.3 * lines))
+    figure = Figure(figsize=(WIDTH, 0.15 + (2.3 if lines < 5 else 1.8) * lines))
     panels = figure.subplots(lines, columns, squeeze=False)
     for ax in panels.flat[len(groups) :]:
         ax.set_axis_off()
-    labels = {
-        preset: f"{OWN} {n}"
-        for n, preset in enumerate(sorted(curves["preset"].unique()), 1)
-    }
     for ax, ((preset, game), rows) in zip(panels.flat, groups, strict=False):
         draw_curves(ax, rows, replicates)
         seeds = rows["seed"].nunique()
@@ -70,10 +70,19 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
     note(
         figure,
         "Thin: seeds. Thick and band: mean of the seeds and its 95% bootstrap interval,"
-        " where two or more are tested. The paper's runs play 100,000 steps."
+        " where two or more are tested. Minutes: until the last test. The paper's runs"
+        " play 100,000 steps."
         + "".join(f"\n{label}: {preset}." for preset, label in labels.items()),
     )
     return figure
+
+
+def own_labels(curves: pd.DataFrame) -> dict[str, str]:
+    """Own 1, own 2 ... of each preset, numbered as beside the published runs; those
+    without one of the 26 games come last."""
+    beside = set(curves.loc[curves["game"].isin(REFERENCE), "preset"])
+    presets = sorted(curves["preset"].unique(), key=lambda preset: preset not in beside)
+    return {preset: f"{OWN} {n}" for n, preset in enumerate(presets, 1)}
 
 
 def draw_curves(ax: Axes, rows: pd.DataFrame, replicates: int) -> None:
@@ -103,15 +112,20 @@ def draw_references(ax: Axes, game: str) -> None:
     """Where random play and humans stand, for the 26 games."""
     if game not in REFERENCE:
         return
-    for value, text in zip(REFERENCE[game], ("random", "human"), strict=True):
+    ax.margins(y=0.13)  # room for what stands below the lowest line
+    below, above = (-1.5, "top"), (1.5, "bottom")
+    for value, text, (offset, side) in zip(
+        REFERENCE[game], ("random", "human"), (below, above), strict=True
+    ):
         ax.axhline(value, color=FAINT, linestyle="--", linewidth=0.8)
         ax.annotate(
             f"{text} {value:g}",
             (1, value),
-            (0, 1.5),
+            (0, offset),
             xycoords=ax.get_yaxis_transform(),
             textcoords="offset points",
             ha="right",
+            va=side,
             fontsize=6.5,
             color=INK,
         )

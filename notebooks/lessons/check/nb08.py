@@ -85,12 +85,14 @@ def replay(answer: tuple[int, int, str]) -> None:
     if int(dropped) != 189:
         raise Wrong(
             f"without action 138 you found frame {dropped}. Compare the 599 frames of"
-            " replay(np.delete(recorded.actions, 138)) with the first 599 recorded ones"
+            " replay_actions(np.delete(recorded.actions, 138)) with the first 599"
+            " recorded ones"
         )
     if int(seed) != 0:
         raise Wrong(
-            f"from seed 1 you found frame {seed}. Compare replay(recorded.actions,"
-            " seed=1) with the recorded frames: is frame 0 the same?"
+            f"from seed 1 you found frame {seed}. Compare"
+            " replay_actions(recorded.actions, seed=1) with the recorded frames: is"
+            " frame 0 the same?"
         )
     choose(reason, "b", WHY_NOT)
 
