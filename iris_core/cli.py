@@ -110,6 +110,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
 
     command = add(resume, "resume", "continue a run that stopped, exactly")
     command.add_argument("folder", metavar="RUN", help="its run folder")
+    add_device_option(command)
 
     command = add(sweep, "sweep", "train many runs with Ray: games and seeds")
     command.epilog = "\n".join(SWEEP_HELP)
@@ -181,7 +182,7 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
         help="up to N no-ops before each episode, so that starts differ; by default"
         " env.test_noop_max (1 in the paper: they are all alike)",
     )
-    command.add_argument("--device", help="auto, cpu, cuda, mps; by default the run's")
+    add_device_option(command)
     command.add_argument(
         "--out", type=Path, metavar="FILE", help="write the JSON here, not to stdout"
     )
@@ -193,6 +194,10 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
         " draws; by default results/runs/scores.csv",
     )
     command.add_argument("--no-record", action="store_true", help="add it to none")
+
+
+def add_device_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", help="auto, cpu, cuda, mps; by default the run's")
 
 
 def add_figure_options(command: argparse.ArgumentParser) -> None:
@@ -268,10 +273,11 @@ def train(args: argparse.Namespace) -> int:
 
 
 def resume(args: argparse.Namespace) -> int:
-    """iris resume RUN"""
+    """iris resume RUN [--device DEVICE]"""
     from iris_core.training.runs import Run
 
     run = Run.open(args.folder)
+    run.config.device = args.device or run.config.device
     from iris_core.training.trainer import Trainer
 
     return finish(Trainer.resume(run), run)

@@ -29,7 +29,8 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             f"device={name}, but this PyTorch ({torch.__version__}) sees no CUDA GPU. "
-            "Use device=cpu or device=auto, or install a CUDA build of PyTorch."
+            "Use device=cpu or device=auto (a run or agent that was made on a GPU: "
+            "--device cpu), or install a CUDA build of PyTorch."
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(

@@ -166,6 +166,16 @@ def test_resuming_a_run_without_a_checkpoint(capsys, tmp_path):
     assert "checkpoint" in refused(capsys, "resume", str(run.path))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_run_of_a_gpu_is_resumed_without_one(capsys, tmp_path):
+    run = Run.create(load_config("smoke", [f'outputs="{tmp_path}"']))
+    run.config.device = "cuda"
+    (run.path / "config.yaml").write_text(config_to_yaml(run.config))
+    assert "--device cpu" in refused(capsys, "resume", str(run.path))
+    message = refused(capsys, "resume", str(run.path), "--device", "cpu")
+    assert "checkpoint" in message and "CUDA" not in message
+
+
 def small_agent(path: Path) -> Path:
     config = load_config("smoke")
     Agent.from_config(config, 3, ["NOOP", "LEFT", "RIGHT"]).save(path)
