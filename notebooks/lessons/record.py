@@ -23,6 +23,7 @@ TRAINED = {  # an agent's game, and steps
     "crazyclimber": ("CrazyClimber", 600),
     "freeway": ("Freeway", 600),
     "freeway_hour": ("Freeway", 600),
+    "hero": ("Hero", 600),
     "pong": ("Pong", 600),
 }
 
