@@ -53,7 +53,7 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
     )
     columns = min(3, len(groups))
     lines = -(-len(groups) // columns)
-    figure = Figure(figsize=(WIDTH, 0.15 + (2.3 if lines < 5 else 1.8) * lines))
+    figure = Figure(figsize=(WIDTH, 0.15 + (2.3 if lines < 5 else 1.5) * lines))
     panels = figure.subplots(lines, columns, squeeze=False)
     for ax in panels.flat[len(groups) :]:
         ax.set_axis_off()
@@ -112,7 +112,7 @@ def draw_references(ax: Axes, game: str) -> None:
     """Where random play and humans stand, for the 26 games."""
     if game not in REFERENCE:
         return
-    ax.margins(y=0.13)  # room for what stands below the lowest line
+    ax.margins(y=0.2)  # room for what stands below the lowest line
     below, above = (-1.5, "top"), (1.5, "bottom")
     for value, text, (offset, side) in zip(
         REFERENCE[game], ("random", "human"), (below, above), strict=True
