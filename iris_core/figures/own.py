@@ -129,3 +129,4 @@ def draw_references(ax: Axes, game: str) -> None:
             fontsize=6.5,
             color=INK,
         )
+    ax.autoscale_view(scalex=False)  # a line within the view asks for no room
