@@ -151,11 +151,10 @@ def full_run(report: Report) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there are two or more."""
-    for unit, size in (("hours", 3600), ("min", 60), ("s", 1)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{1000 * seconds:,.1f} ms"
+    """A time in words, a short one too: 8.8 ms, 114.4 s, 17.8 h."""
+    if seconds < 2:
+        return f"{1000 * seconds:,.1f} ms"
+    return f"{seconds:.1f} s" if seconds < 120 else cost.span(seconds / 60)
 
 
 # The picture

@@ -66,6 +66,15 @@ def frames_to_know(config: Config, epoch: int) -> tuple[float, float]:
     return encoded, decoded
 
 
+def span(minutes: float) -> str:
+    """A time in words: 12 min, 3.5 h, 2.1 days."""
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    if minutes < 48 * 60:
+        return f"{minutes / 60:.1f} h"
+    return f"{minutes / 60 / 24:.1f} days"
+
+
 def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
     """Median times of a JSON of `iris bench`, and the device that they hold for;
     no times if the networks and batches that it timed are not those of a config."""

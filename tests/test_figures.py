@@ -15,7 +15,7 @@ from iris_core.figures import agents, tables
 from iris_core.figures.aggregates import draw_aggregates
 from iris_core.figures.controls import draw_controls, lead, sees
 from iris_core.figures.games import draw_game_panels, draw_games, short
-from iris_core.figures.own import draw_learning_curves, draw_own_runs
+from iris_core.figures.own import draw_learning_curves, draw_own_runs, own_labels
 from iris_core.figures.style import LOOKS, looks, save
 from iris_core.figures.write import Evidence, all_figures, of_scores, write_figures
 from iris_core.final_test import Control, final_tests
@@ -171,6 +171,13 @@ def test_curves_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
     assert mean.get_ydata().tolist() == [2, 3, 4]
     assert len(pacman.collections) == 0 and "human" in texts(figure)
     assert "own 1: tutorial." in texts(figure)
+
+
+def test_a_preset_has_one_number_in_both_figures() -> None:
+    beside = looks(own_names(add_own_runs(load_scores(), own_runs())))
+    numbers = {name.split(": ")[0]: look.label for name, look in beside.items()}
+    in_curves = own_labels(learning_curves())
+    assert numbers.items() <= {f"own, {p}": n for p, n in in_curves.items()}.items()
 
 
 def test_own_learning_curves() -> None:

@@ -277,6 +277,6 @@ def test_gains_and_costs():
     }
     shown = bench_report.ladder_table(report)
     assert "2.0x" in shown and "50%" in shown and "12000.0" in shown
-    assert "100.0 hours, 300 USD" in bench_report.full_run(report)
+    assert "4.2 days, 300 USD" in bench_report.full_run(report)
     report["usd_an_hour"] = None
     assert "USD" not in bench_report.full_run(report)

@@ -25,7 +25,7 @@ from iris_core.run_table import run_table
 from iris_core.sweep import work
 from iris_core.sweep.plan import LAPTOP, Sweep, read_sweep
 from iris_core.sweep.run import run_sweep
-from iris_core.sweep.watch import Watch, span
+from iris_core.sweep.watch import Watch
 from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 
@@ -169,7 +169,7 @@ def test_a_benchmark_of_the_same_sizes_is_taken(tmp_path: Path) -> None:
 
 
 def test_spans() -> None:
-    assert [span(m) for m in (3.4, 120, 5000)] == ["3 min", "2.0 h", "3.5 days"]
+    assert [cost.span(m) for m in (3.4, 120, 5000)] == ["3 min", "2.0 h", "3.5 days"]
 
 
 # The tables

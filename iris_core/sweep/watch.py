@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 
 from iris_core.config import Config
-from iris_core.cost import Seconds, training_minutes
+from iris_core.cost import Seconds, span, training_minutes
 from iris_core.final_test import final_test
 from iris_core.run_table import run_row
 from iris_core.sweep.plan import Sweep
@@ -138,12 +138,3 @@ class Watch:
             f" about {span(total)} of training left"
         )
         return lines
-
-
-def span(minutes: float) -> str:
-    """A time in words: 12 min, 3.5 h, 2.1 days."""
-    if minutes < 90:
-        return f"{minutes:.0f} min"
-    if minutes < 48 * 60:
-        return f"{minutes / 60:.1f} h"
-    return f"{minutes / 60 / 24:.1f} days"
