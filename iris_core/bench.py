@@ -26,6 +26,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from iris_core.config import Config, ConfigError, load_config
+from iris_core.cuda_graph import fast
 from iris_core.envs.vector import make_vector
 from iris_core.evaluate import TestPlay
 from iris_core.graphed_dream import GraphedDream
@@ -167,11 +168,12 @@ def dreaming(trainer: Trainer, batch: int) -> Part:
 def testing(trainer: Trainer, games: int) -> Part:
     """A step of test play, policy and games together."""
     agent, memory = trainer.agent, trainer.agent.new_state(games)
+    see = fast(agent.tokenizer.reconstruct, agent.device)
     envs = make_vector(trainer.config.env, "test", games, AutoresetMode.DISABLED)
     play = TestPlay(envs, episodes=games, seed=0, keep=0)
 
     def step() -> None:
-        actions, _ = agent.act(to_frames(play.pixels, agent.device), memory)
+        actions, _ = agent.act(to_frames(play.pixels, agent.device), memory, see=see)
         play.step(actions.cpu().numpy())
 
     return without_gradient(trainer, step)

@@ -6,7 +6,7 @@ the Transformer, samples reward and end, then the next frame's tokens, and decod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ class DreamEnv:
         packed: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
+        self.decode: Callable[[Tensor], Tensor] = tokenizer.decode
         self.world_model = world_model
         self.sample = sample
         self.context = context
@@ -92,7 +93,7 @@ class DreamEnv:
         if self.cache.batch_size != len(tokens):
             self.cache = self.world_model.new_cache(len(tokens))
         self.refresh()
-        self.frames = self.tokenizer.decode(self.tokens) if frames is None else frames
+        self.frames = self.decode(self.tokens) if frames is None else frames
         return self.frames
 
     def refresh(self) -> None:
@@ -119,7 +120,7 @@ class DreamEnv:
         self.tokens, self.past = tokens, list(past)
         self.cache = self.world_model.new_cache(len(tokens))
         self.fill()
-        self.frames = self.tokenizer.decode(tokens)
+        self.frames = self.decode(tokens)
         return self.frames
 
     @torch.no_grad()
@@ -140,7 +141,7 @@ class DreamEnv:
         if predict_frame:
             self.past.append(block)
             self.tokens = tokens
-            self.frames = self.tokenizer.decode(tokens)
+            self.frames = self.decode(tokens)
         return self.frames, rewards, ends
 
     def predict(

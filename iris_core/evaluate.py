@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from tqdm.auto import tqdm
 
 from iris_core.config.schema import EnvConfig
+from iris_core.cuda_graph import fast
 from iris_core.device import autocast_for
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
@@ -151,6 +152,7 @@ def evaluate(
     agent.check_game(env.game, action_meanings(envs.envs[0]))
     play = TestPlay(envs, episodes, seed, keep)
     memory = agent.new_state(num_envs)
+    see = fast(agent.tokenizer.reconstruct, agent.device)
     with (
         tqdm(total=episodes, desc="test", unit="episode", leave=False) as bar,
         own_randomness(agent.device, seed),
@@ -159,7 +161,7 @@ def evaluate(
         while not play.done:
             each_step()
             frames = to_frames(play.pixels, agent.device)
-            actions, memory = agent.act(frames, memory, temperature, epsilon)
+            actions, memory = agent.act(frames, memory, temperature, epsilon, see=see)
             over = torch.from_numpy(play.step(actions.cpu().numpy())).to(agent.device)
             hidden, cell = (m.masked_fill(over[:, None], 0) for m in memory)
             memory = (hidden, cell)

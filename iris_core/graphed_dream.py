@@ -1,60 +1,34 @@
-"""Dreams on a GPU without a word from the CPU: the token passes as CUDA graphs.
+"""Dreams on a GPU without a word from the CPU: every step is two CUDA graphs.
 
 At the paper's sizes a step of a dream is 16 passes of some 200 small kernels each, and
-starting a kernel takes longer than the kernel. A CUDA graph is recorded once and then
-started as a whole. Its shapes are fixed, so there is one for every length of the cache
-that a step can begin with: 20 at the paper's sizes.
+then the decoder. A graph's shapes are fixed, so the passes have one for every length of
+the cache that a step can begin with, 20 at the paper's sizes; the decoder has one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from iris_core.cuda_graph import (
+    CudaGraph,
+    Graph,
+    Outputs,
+    Recorded,
+    Recorder,
+    recordable,
+)
 from iris_core.dream import DreamEnv
 from iris_core.models.agent import Agent, Sampler, categorical
 from iris_core.models.world_model import WorldModel
 
-Outputs = tuple[Tensor, ...]
-WARM_UPS = 2  # runs before a recording, in which libraries choose their kernels
-
-
-class Graph(Protocol):
-    """Something that was recorded; `replay` computes it anew into `outputs`."""
-
-    outputs: Outputs
-
-    def replay(self) -> None: ...
-
-
-class CudaGraph:
-    """`do()` as a CUDA graph; it must read and write the same tensors every time."""
-
-    def __init__(self, do: Callable[[], Outputs]) -> None:
-        before = torch.cuda.get_rng_state()
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UPS):
-                do()
-        torch.cuda.current_stream().wait_stream(stream)
-        torch.cuda.set_rng_state(before)  # as if nothing had been sampled
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.outputs = do()
-
-    def replay(self) -> None:
-        self.graph.replay()
-
 
 @dataclass
-class Recorded:
-    """A recorded step, and what a replay does not do by itself."""
+class RecordedPasses:
+    """A step's recorded passes, and what a replay does not do by itself."""
 
     graph: Graph
     size_after: int  # of the cache
@@ -72,7 +46,7 @@ class GraphedDream(DreamEnv):
         self,
         agent: Agent,
         sample: Sampler = categorical,
-        record: Callable[[Callable[[], Outputs]], Graph] = CudaGraph,
+        record: Recorder = CudaGraph,
     ) -> None:
         config = agent.config.world_model
         super().__init__(
@@ -85,8 +59,9 @@ class GraphedDream(DreamEnv):
         )
         self.record = record
         self.version = -1
-        self.recorded: dict[tuple[int, bool], Recorded] = {}
-        self.block = torch.empty(0)  # what the graphs read
+        self.recorded: dict[tuple[int, bool], RecordedPasses] = {}
+        self.block = torch.empty(0)  # what these read
+        self.decode = Recorded(agent.tokenizer.decode, record)
         device = agent.device.type
         if torch.is_autocast_enabled(device):
             halve(self.world_model, torch.get_autocast_dtype(device))
@@ -124,26 +99,16 @@ class GraphedDream(DreamEnv):
         tokens, rewards, ends = (each.clone() for each in recorded.graph.outputs)
         return tokens, rewards, ends
 
-    def record_step(self, predict_frame: bool) -> Recorded:
+    def record_step(self, predict_frame: bool) -> RecordedPasses:
         size = self.cache.size
         step = super().predict
 
         def do() -> Outputs:
             self.cache.size = size
-            # Graphs outlive the casts that autocast would keep for later
-            device = self.block.device.type
-            with (
-                torch.no_grad(),
-                torch.autocast(
-                    device,
-                    torch.get_autocast_dtype(device),
-                    torch.is_autocast_enabled(device),
-                    cache_enabled=False,
-                ),
-            ):
+            with recordable(self.block.device.type):
                 return step(self.block, predict_frame)
 
-        return Recorded(self.record(do), self.cache.size)
+        return RecordedPasses(self.record(do), self.cache.size)
 
 
 def halve(module: nn.Module, dtype: torch.dtype) -> None:

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from iris_core.config import load_config
+from iris_core.cuda_graph import Outputs, Recorded
 from iris_core.dream import DreamEnv, imagine
-from iris_core.graphed_dream import GraphedDream, Outputs
+from iris_core.graphed_dream import GraphedDream
 from iris_core.models.agent import Agent
 from iris_core.replay import Batch
 
 ROWS = 3
+CONVOLUTIONS = ["tokenizer.architecture=vqgan", "tokenizer.channels=32"]
 
 
 class Replayed:
@@ -96,6 +98,24 @@ def test_other_weights_are_followed():
     assert not torch.equal(ours[2], before[2]) or not torch.equal(ours[0], before[0])
 
 
+def test_a_recording_for_every_shape_follows_the_weights():
+    tokenizer = make_agent(*CONVOLUTIONS).tokenizer
+    look = Recorded(tokenizer.reconstruct, Replayed)
+    few, many = torch.rand(2, 3, 64, 64), torch.rand(4, 3, 64, 64)
+    with torch.no_grad():
+        first = look(few)
+        kept = first.clone()
+        for frames in (few, many, 1 - few):
+            assert torch.equal(look(frames), tokenizer.reconstruct(frames))
+        assert torch.equal(first, kept)  # what it gave stays as it was
+        before = look(many)
+        for p in tokenizer.decoder.parameters():
+            p.mul_(0.5)
+        assert torch.equal(look(many), tokenizer.reconstruct(many))
+        assert not torch.equal(look(many), before)
+    assert len(look.graphs) == 2
+
+
 def test_the_agents_own_world_model_is_left_alone():
     agent = make_agent()
     with torch.autocast("cpu", torch.bfloat16):
@@ -122,3 +142,20 @@ def test_cuda_graphs_dream_what_plain_steps_do(bf16):
             assert torch.equal(found[0].actions, found[1].actions)
             assert torch.equal(found[0].rewards, found[1].rewards)
             torch.testing.assert_close(found[0].frames, found[1].frames)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_cuda_recording_of_the_tokenizer_sees_what_it_sees(bf16):
+    agent = make_agent(*CONVOLUTIONS).to("cuda")
+    look = Recorded(agent.tokenizer.reconstruct)
+    with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+        for seed in range(3):
+            torch.manual_seed(seed)
+            frames = torch.rand(2 + seed % 2, 3, 64, 64, device="cuda")
+            seen = agent.tokenizer.reconstruct(frames)
+            torch.testing.assert_close(look(frames), seen)
+            for p in agent.tokenizer.decoder.parameters():
+                p.mul_(0.9)
+    assert len(look.graphs) == 2

@@ -108,13 +108,15 @@ class Agent(nn.Module):
         temperature: float = 1.0,
         epsilon: float = 0.0,
         sample: Sampler = categorical,
+        see: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, State]:
         """Choose actions in the real game, from reconstructions as in a dream.
 
         frames: (B, 3, 64, 64) float in [0, 1]. Returns actions (B,) int64 and the state
-        afterwards. With chance epsilon an action is uniformly random.
+        afterwards. With chance epsilon an action is uniformly random. see: stands for
+        `tokenizer.reconstruct`, such as a recording of it.
         """
-        seen = self.tokenizer.reconstruct(frames)
+        seen = (see or self.tokenizer.reconstruct)(frames)
         logits, _, state = self.actor_critic(seen, state)
         actions = sample(logits / temperature)
         if epsilon > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from gymnasium.vector import SyncVectorEnv
 from torch import Tensor
 
 from iris_core.config.schema import CollectionConfig
+from iris_core.cuda_graph import fast
 from iris_core.envs.vector import vector_get_state, vector_set_state
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, EpisodeStats, Replay
@@ -56,6 +58,7 @@ class Collector:
         self.actions = self.rng.integers(self.num_actions, size=envs.num_envs)
         self.habits = Habits(envs.num_envs, self.num_actions, self.rng)
         self.memory = (torch.empty(0), torch.empty(0))
+        self.see: Callable[[Tensor], Tensor] | None = None  # the policy's eyes
 
     @property
     def begins(self) -> np.ndarray:
@@ -67,7 +70,9 @@ class Collector:
         return int(self.envs.single_action_space.n)  # type: ignore[attr-defined]
 
     def begin(self, agent: Agent) -> None:
-        """Bring the policy's memory up to date with the open episodes."""
+        """Bring the policy's memory up to date with the open episodes, and its eyes
+        with the tokenizer."""
+        self.see = fast(agent.tokenizer.reconstruct, agent.device)
         length = agent.config.actor_critic.burn_in
         self.memory = agent.new_state(self.envs.num_envs)
         rows = [i for i, id_ in enumerate(self.open) if id_ is not None]
@@ -83,7 +88,7 @@ class Collector:
         """One step of every environment by the agent's policy."""
         frames = to_frames(self.pixels, agent.device)
         actions, self.memory = agent.act(
-            frames, self.memory, config.temperature, config.epsilon
+            frames, self.memory, config.temperature, config.epsilon, see=self.see
         )
         _, over = self.step(actions.cpu().numpy())
         for i in np.flatnonzero(self.begins):
