@@ -200,12 +200,8 @@ def channels_first(trainer: Trainer) -> Iterator[None]:
 
 
 def lay_out(component: Component, memory_format: torch.memory_format) -> None:
-    """Weights and the optimizer's averages of them: fused, it wants all alike."""
     component.module.to(memory_format=memory_format)  # type: ignore[call-overload]
-    for averages in component.optimizer.state.values():
-        for name, value in averages.items():
-            if value.ndim == 4:
-                averages[name] = value.contiguous(memory_format=memory_format)
+    component.align()
 
 
 # A few frames at a time pass the convolutions
@@ -281,7 +277,7 @@ OPTIMISATIONS = [
     Optimisation("static cache", growing_cache),
     Optimisation("action with last token", action_passes_alone, token_by_token),
     Optimisation("fused optimizers", plain_optimizers),
-    Optimisation("channels last", channels_first, convolutional),
+    Optimisation("channels last", channels_first, convolutional_on_cpu),
     Optimisation("frames in groups", all_frames_at_once, convolutional_on_cpu),
     Optimisation("no waiting", waiting, on_cuda),
     Optimisation("bf16", float32, lambda trainer: trainer.bf16),

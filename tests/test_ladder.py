@@ -22,6 +22,7 @@ from iris_core.literal import (
 from iris_core.models.agent import Agent
 from iris_core.models.perceptual import LPIPS
 from iris_core.models.transformer import SelfAttention
+from iris_core.training import checkpoint
 from iris_core.training.trainer import Trainer
 
 CONVOLUTIONAL = [
@@ -184,6 +185,24 @@ def test_optimizers_and_layout(tmp_path):
     assert decays == [[g["weight_decay"] for g in o.param_groups] for o in fused]
     assert [c.optimizer for c in trainer.components] == fused
     assert weight.is_contiguous(memory_format=last) and not weight.is_contiguous()
+
+
+def test_a_run_of_another_layout_goes_on_in_ours(tmp_path):
+    """A GPU lays convolutions out another way, and a fused optimizer would not see."""
+    trainer = make_trainer(tmp_path, *CONVOLUTIONAL)
+    component = trainer.components[0]
+    trainer.updater(component)()
+    with channels_first(trainer):
+        checkpoint.save(trainer, trainer.run_folder)
+    resumed = Trainer.resume(trainer.run_folder)
+    weight = resumed.agent.tokenizer.decoder.conv_in.weight
+    assert_averages_like(weight, resumed.components[0].optimizer)
+    for each in (trainer, resumed):
+        torch.manual_seed(0)
+        each.rng.seed(0)
+        each.updater(each.components[0])()
+    ours, theirs = resumed.agent.tokenizer, trainer.agent.tokenizer
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
 
 
 # Floors

@@ -36,8 +36,18 @@ def in_groups(forward: Forward) -> Forward:
     return a_few_at_a_time
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(num_groups=32, num_channels=channels, eps=1e-6)
+class GroupNorm(nn.GroupNorm):
+    """In its input's precision, also where autocast would convert to float32 and back
+    (CUDA): its sums are in float32 all the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            return F.group_norm(x, self.num_groups, weight, bias, self.eps)
+
+
+def group_norm(channels: int) -> GroupNorm:
+    return GroupNorm(num_groups=32, num_channels=channels, eps=1e-6)
 
 
 class ResidualBlock(nn.Module):

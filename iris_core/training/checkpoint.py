@@ -72,6 +72,7 @@ def restore(trainer: Trainer, run: Run, state: dict[str, Any]) -> None:
         component.optimizer.load_state_dict(
             state["components"][component.name]["optimizer"]
         )
+        component.align()
         component.updates = state["components"][component.name]["updates"]
     trainer.replay = Replay.load(run.replay, state["replay"])
     trainer.collector.replay = trainer.replay

@@ -78,6 +78,14 @@ class Component:
         self.module.eval()
         return {**losses.detached(), "grad_norm": norm}
 
+    def align(self) -> None:
+        """Lay the optimizer's averages out as their weights: a fused optimizer takes
+        that for granted, and a layout may come from another device."""
+        for weight, averages in self.optimizer.state.items():
+            for name, value in averages.items():
+                if value.shape == weight.shape:
+                    averages[name] = torch.empty_like(weight).copy_(value)
+
     def settle(self) -> None:
         """Look at what the last update left unseen."""
         if self.unseen is not None:

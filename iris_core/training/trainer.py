@@ -97,7 +97,8 @@ class Trainer:
         if not resuming:  # the run's own checkpoint has what came from elsewhere
             checkpoint.start_parts(self.agent, config.init)
         self.agent.to(self.device).eval()
-        if config.tokenizer.architecture == "vqgan":  # convolutions are faster so
+        # A CPU's convolutions are faster so, a GPU's slower (its norms copy to and fro)
+        if config.tokenizer.architecture == "vqgan" and self.device.type != "cuda":
             self.agent.tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.slow_critic = slow_copy(self.agent.actor_critic)
         self.replay = Replay()
