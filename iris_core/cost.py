@@ -12,6 +12,7 @@ from iris_core.config import Config, ConfigError, load_config, walk
 from iris_core.training.component import updates_in
 
 Seconds = Mapping[str, float]  # of one call of a part of training, by its name
+COMPONENTS = ("tokenizer", "world_model", "actor_critic")
 
 
 def training_minutes(config: Config, seconds: Seconds, epochs: int = 0) -> float:
@@ -28,6 +29,16 @@ def training_minutes(config: Config, seconds: Seconds, epochs: int = 0) -> float
     return minutes
 
 
+def updates(config: Config, epochs: int) -> dict[str, int]:
+    """Updates of each component in the first epochs; of the actor-critic: dreams."""
+    return {
+        name: sum(
+            updates_in(getattr(config, name).updates, e + 1) for e in range(epochs)
+        )
+        for name in COMPONENTS
+    }
+
+
 def epoch_seconds(config: Config, seconds: Seconds, epoch: int) -> float:
     """Seconds of an epoch (counted from 1), tests left out."""
     collection, n = config.collection, config.env.num_envs
@@ -36,7 +47,7 @@ def epoch_seconds(config: Config, seconds: Seconds, epoch: int) -> float:
     if epoch == 1:
         steps += collection.warm_start_steps
     total = -(-steps // n) * seconds["collect_step"]
-    for name in ("tokenizer", "world_model", "actor_critic"):
+    for name in COMPONENTS:
         updates = updates_in(getattr(config, name).updates, epoch)
         total += updates * seconds[f"{name}_update"]
     encoded, decoded = frames_to_know(config, epoch)

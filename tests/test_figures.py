@@ -16,6 +16,7 @@ from iris_core.figures.aggregates import draw_aggregates
 from iris_core.figures.controls import draw_controls, lead, sees
 from iris_core.figures.games import draw_game_panels, draw_games, short
 from iris_core.figures.own import draw_learning_curves, draw_own_runs, own_labels
+from iris_core.figures.shortened import draw_shortened
 from iris_core.figures.style import LOOKS, looks, save
 from iris_core.figures.write import Evidence, all_figures, of_scores, write_figures
 from iris_core.final_test import Control, final_tests
@@ -186,6 +187,17 @@ def test_own_learning_curves() -> None:
     assert nothing_is_cut_off(figure) and "3 seeds" in texts(figure)
     alone = curves[curves["seed"] == 0].assign(game="Catch")
     assert "human" not in texts(draw_learning_curves(alone, FEW))
+
+
+def test_runs_with_the_papers_networks(scores: pd.DataFrame, tmp_path: Path) -> None:
+    figure = draw_shortened(scores, results_folder() / "paper-sizes")
+    assert nothing_is_cut_off(figure)
+    shown = texts(figure)
+    assert "IRIS 83.7" in shown and "human 14.6" in shown
+    assert "16,000 of 100,000 steps (16%)" in shown
+    assert "1,400 of 115,000 world-" in shown and "(1.2%)" in shown
+    with pytest.raises(ConfigError, match="no GAME-seedN-config.yaml"):
+        draw_shortened(scores, tmp_path)
 
 
 def test_own_runs_beside_their_controls() -> None:

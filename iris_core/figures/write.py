@@ -30,6 +30,7 @@ from iris_core.figures.aggregates import (
 from iris_core.figures.controls import draw_controls
 from iris_core.figures.games import draw_differences, draw_game_panels, draw_games
 from iris_core.figures.own import draw_learning_curves, draw_own_runs
+from iris_core.figures.shortened import draw_shortened
 from iris_core.figures.style import save
 from iris_core.figures.tables import RENDER, draw_table, score_table
 from iris_core.final_test import final_tests, sweeps
@@ -55,6 +56,7 @@ from iris_core.statistics import (
 )
 
 OURS = "IRIS"
+PAPER_SIZES = "paper-sizes"  # the folder of runs with the paper's networks
 TIES = (
     "\nIn PrivateEye most runs of CURL and SPR tie with IRIS at 100; counted as wins"
     " these give 0.792 (CURL) and 0.610 (SPR)."
@@ -179,6 +181,9 @@ def of_own_runs(scores: pd.DataFrame, own: Path | None, few: int) -> dict[str, D
     }
     for name in sweeps(folder):
         figures[f"own_controls_{name}"] = partial(draw_own_controls, folder, name)
+    if (folder / PAPER_SIZES).is_dir():
+        shortened = partial(draw_shortened, scores, folder / PAPER_SIZES)
+        figures["own_paper_sizes"] = shortened
     return figures
 
 
