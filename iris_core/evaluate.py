@@ -25,6 +25,9 @@ from iris_core.replay import Episode, EpisodeStats
 from iris_core.training.collect import one_step, to_frames
 
 
+PIECES = 256  # of an episode that is kept, before they become one
+
+
 @dataclass
 class Evaluation:
     """Test episodes in the order of their seeds.
@@ -85,15 +88,22 @@ class TestPlay:
         self.scores += rewards
         for i, episode in enumerate(self.playing):
             if episode < self.keep:
-                self.steps[episode].append(
-                    one_step(
-                        before[i], actions[i], rewards[i], terminated[i], truncated[i]
-                    )
+                step = one_step(
+                    before[i], actions[i], rewards[i], terminated[i], truncated[i]
                 )
+                self.keep_step(self.steps[episode], step)
         over = terminated | truncated
         if over.any():
             self.finish(over)
         return over
+
+    @staticmethod
+    def keep_step(pieces: list[Episode], step: Episode) -> None:
+        """Add a step to those kept. Many small arrays would scatter over the memory
+        that the policy's tensors come and go in, and leave holes too small for these."""
+        if len(pieces) == PIECES:
+            pieces[:] = [pieces[0].merge(*pieces[1:])]
+        pieces.append(step)
 
     def finish(self, over: np.ndarray) -> None:
         """Note what ended; start the next episodes (beyond the last: not counted)."""
