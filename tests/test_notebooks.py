@@ -6,14 +6,18 @@ Whether they run is nbval's to say (`make test` calls it on all of them).
 from __future__ import annotations
 
 import ast
+import base64
 import re
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from lessons import index, series
 from lessons.artefacts import DATA
-from lessons.execute import still, tidy, write_links
+from lessons.execute import smaller, still, tidy, write_links
+from PIL import Image
 from safetensors import safe_open
 
 ROOT = Path(series.FOLDER)
@@ -185,16 +189,32 @@ def test_tidying_leaves_nothing_that_changes() -> None:
 
 def test_printing_in_pieces_reads_as_one() -> None:
     pieces = [nbformat.v4.new_output("stream", name="stdout", text=t) for t in "ab"]
-    picture = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
+    data = {"image/png": as_png(np.zeros((4, 4, 3)))}
+    picture = nbformat.v4.new_output("display_data", data=data)
     cell = nbformat.v4.new_code_cell("", outputs=[*pieces, picture, pieces[0].copy()])
     notebook = nbformat.v4.new_notebook(cells=[cell])
     tidy(notebook)
     assert [out.get("text") for out in notebook.cells[0].outputs] == ["ab", None, "a"]
 
 
-def test_pictures_are_kept() -> None:
-    picture = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
-    assert still(picture) == picture
+def as_png(pixels: np.ndarray) -> str:
+    """(H, W, 3 or 4) in 0..255 as a PNG in base64."""
+    file = BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(file, "PNG", compress_level=1)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize("alpha", [255, 100])
+def test_pictures_keep_their_pixels(alpha: int) -> None:
+    y, x = np.mgrid[:40, :60]
+    pixels = np.stack([x, y, x + y, np.full_like(x, alpha)], axis=-1)
+    data = {"image/png": as_png(pixels), "text/plain": "<Figure>"}
+    kept = still(nbformat.v4.new_output("display_data", data=dict(data))).data
+    assert kept["text/plain"] == "<Figure>"
+    assert len(kept["image/png"]) < len(data["image/png"])
+    image = Image.open(BytesIO(base64.b64decode(kept["image/png"])))
+    assert np.array_equal(np.array(image.convert("RGBA")), pixels)
+    assert smaller(kept["image/png"]) == kept["image/png"]
 
 
 def test_links_are_written_once_however_often() -> None:

@@ -10,16 +10,20 @@ of live ones change with every run. So a second run changes only what really dif
 from __future__ import annotations
 
 import argparse
+import base64
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from PIL import Image
 
 from lessons.series import FOLDER, SERIES, Lesson, badges, install_cell, neighbours
 
+PNG = "image/png"
 LIVE = "application/vnd.jupyter.widget-view+json"
 KERNEL = {
     "name": "python3",
@@ -84,10 +88,24 @@ def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def still(output: NotebookNode) -> NotebookNode:
-    """An output as it is kept: a live widget leaves a line of text."""
-    if LIVE in output.get("data", {}):
+    """An output as it is kept: a live widget leaves a line of text, a picture its
+    pixels in as few bytes as may be."""
+    data = output.get("data", {})
+    if LIVE in data:
         output.data = NotebookNode({"text/plain": STANDS_FOR_WIDGET})
+    elif PNG in data:
+        data[PNG] = smaller(data[PNG])
     return output
+
+
+def smaller(picture: str) -> str:
+    """The same picture, a PNG in base64; what is opaque anyway needs no alpha."""
+    image: Image.Image = Image.open(BytesIO(base64.b64decode(picture)))
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
+        image = image.convert("RGB")
+    file = BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def main(arguments: list[str] | None = None) -> int:
