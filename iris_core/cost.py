@@ -29,7 +29,7 @@ def training_minutes(config: Config, seconds: Seconds, epochs: int = 0) -> float
     return minutes
 
 
-def updates(config: Config, epochs: int) -> dict[str, int]:
+def total_updates(config: Config, epochs: int) -> dict[str, int]:
     """Updates of each component in the first epochs; of the actor-critic: dreams."""
     return {
         name: sum(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from iris_core.config import Config, config_from_yaml, load_config
 from iris_core.config.schema import ConfigError
-from iris_core.cost import COMPONENTS, updates
+from iris_core.cost import COMPONENTS, total_updates
 from iris_core.figures.own import draw_references
 from iris_core.figures.style import BLUE, INK, SKY, WIDTH, note, styled
 from iris_core.scores import read_json, run_scores
@@ -90,8 +90,8 @@ def draw_published(ax: Axes, runs: np.ndarray) -> None:
 def share_of_schedule(config: Config, rows: pd.DataFrame) -> str:
     """How much of the paper's schedule a run did, in words."""
     paper = load_config("paper")
-    done = updates(config, int(rows["epoch"].max()))
-    whole = updates(paper, paper.training.epochs)
+    done = total_updates(config, int(rows["epoch"].max()))
+    whole = total_updates(paper, paper.training.epochs)
     steps = rows["env_steps"].max()
     parts = [f"{steps:,.0f} of {PAPERS_STEPS:,} steps ({steps / PAPERS_STEPS:.0%})"]
     names = ("tokenizer updates", "world-model updates", "dreams for the policy")
