@@ -24,6 +24,7 @@ TRAINED = {  # an agent's game, and steps
     "freeway": ("Freeway", 600),
     "freeway_hour": ("Freeway", 600),
     "hero": ("Hero", 600),
+    "kungfumaster": ("KungFuMaster", 600),
     "pong": ("Pong", 600),
 }
 
