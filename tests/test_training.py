@@ -913,9 +913,9 @@ def test_a_test_episode_begins_without_memory(monkeypatch):
     agent, empty = make_agent(), []
     act = agent.act
 
-    def noted(frames: Tensor, memory: tuple[Tensor, Tensor], *args):
+    def noted(frames: Tensor, memory: tuple[Tensor, Tensor], *args, **options):
         empty.append([(m == 0).all().item() for m in memory])
-        return act(frames, memory, *args)
+        return act(frames, memory, *args, **options)
 
     monkeypatch.setattr(agent, "act", noted)
     evaluate(agent, episodes=4, num_envs=2)
