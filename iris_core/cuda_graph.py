@@ -7,7 +7,7 @@ same tensors every time, so what it reads has to stay where it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Protocol
 
 import torch
@@ -63,13 +63,15 @@ class Recorded:
         self.graphs: dict[torch.Size, tuple[Tensor, Graph]] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
-        if x.shape not in self.graphs:
-            given = x.clone()
-            self.graphs[x.shape] = given, self.record(lambda: self.once(given))
-        given, graph = self.graphs[x.shape]
-        given.copy_(x)
-        graph.replay()
-        return graph.outputs[0].clone()
+        # A graph belongs to the GPU that is the current one when it is recorded
+        with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
+            if x.shape not in self.graphs:
+                given = x.clone()
+                self.graphs[x.shape] = given, self.record(lambda: self.once(given))
+            given, graph = self.graphs[x.shape]
+            given.copy_(x)
+            graph.replay()
+            return graph.outputs[0].clone()
 
     def once(self, x: Tensor) -> Outputs:
         with recordable(x.device.type):

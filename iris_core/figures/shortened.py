@@ -49,9 +49,9 @@ def draw_shortened(scores: pd.DataFrame, folder: Path) -> Figure:
     panels[0].set_ylabel("mean test score")
     note(
         figure,
-        "Left: tests while it learned, with 95% intervals; hollow: the last weights in "
-        "other games. Right: IRIS's published runs, and their mean.\n"
-        + "\n".join(shares),
+        "At the left of a panel: tests while it learned, with 95% intervals, and hollow,"
+        " a little aside, the last weights in other games. At 100,000 steps: IRIS's"
+        " published runs, and their mean.\n" + "\n".join(shares),
     )
     return figure
 
@@ -97,5 +97,7 @@ def share_of_schedule(config: Config, rows: pd.DataFrame) -> str:
     names = ("tokenizer updates", "world-model updates", "dreams for the policy")
     for name, part in zip(names, COMPONENTS, strict=True):
         share = done[part] / whole[part]
-        parts.append(f"{done[part]:,} of {whole[part]:,} {name} ({share:.1%})")
+        ours, theirs = (getattr(c, part).updates.batch_size for c in (config, paper))
+        batch = f", batches of {ours} and not {theirs}" if ours != theirs else ""
+        parts.append(f"{done[part]:,} of {whole[part]:,} {name} ({share:.1%}{batch})")
     return ", ".join(parts) + "."
