@@ -49,7 +49,7 @@ def draw_shortened(scores: pd.DataFrame, folder: Path) -> Figure:
     panels[0].set_ylabel("mean test score")
     note(
         figure,
-        "At the left of a panel: tests while it learned, with 95% intervals, and hollow,"
+        "At the left of a panel: tests while it learned, with 95% intervals; hollow,"
         " a little aside, the last weights in other games. At 100,000 steps: IRIS's"
         " published runs, and their mean.\n" + "\n".join(shares),
     )
