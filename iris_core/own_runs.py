@@ -199,16 +199,23 @@ def add_own_runs(scores: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     """Scores with own runs below them, for any figure.
 
     A preset becomes an algorithm, and its name says the scale: "own, tutorial:
-    11,000-13,000 steps, 9-15 min, cpu". `own_names` lists them. Games without human
-    scores (Catch) stay out.
+    11,000-13,000 steps, 9-15 min, cpu". `own_names` lists them, that of the most games
+    first. Games without human scores (Catch) stay out.
     """
     tables = [scores]
     human = own[own["game"].isin(REFERENCE)]
-    for preset, rows in human.groupby("preset", sort=False):
+    for preset in presets_by_games(human):
+        rows = human[human["preset"] == preset]
         run = rows.groupby("game").cumcount()
-        columns = (scale(str(preset), rows), rows["game"], run, rows["score"], OWN)
+        columns = (scale(preset, rows), rows["game"], run, rows["score"], OWN)
         tables.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))
     return pd.concat(tables, ignore_index=True)
+
+
+def presets_by_games(runs: pd.DataFrame) -> list[str]:
+    """The presets of some runs, that of the most games first."""
+    games = runs.groupby("preset", sort=False)["game"].nunique()
+    return list(games.sort_values(ascending=False, kind="stable").index)
 
 
 def own_names(scores: pd.DataFrame) -> list[str]:

@@ -164,7 +164,7 @@ def test_curves_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
     one.write_text("env_steps,minutes,test/return\n100,1,300\n")
     figure = draw_learning_curves(learning_curves(tmp_path), FEW)
     catch, pacman = (ax for ax in figure.axes if ax.get_title(loc="left"))
-    assert catch.get_title(loc="left") == "Catch, own 1\n3 seeds, 3 min"
+    assert catch.get_title(loc="left") == "Catch, 3 seeds\nown 1, 3 min"
     (band,) = catch.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() >= 1 and heights.max() <= 5  # within the seeds

@@ -11,7 +11,13 @@ from matplotlib.ticker import MaxNLocator
 from iris_core.config.schema import ConfigError
 from iris_core.figures.games import draw_game_panels
 from iris_core.figures.style import BLUE, FAINT, INK, SKY, WIDTH, note, styled
-from iris_core.own_runs import OWN, add_own_runs, own_names, span
+from iris_core.own_runs import (
+    OWN,
+    add_own_runs,
+    own_names,
+    presets_by_games,
+    span,
+)
 from iris_core.scores import PAPER, REFERENCE
 from iris_core.statistics import bootstrap
 
@@ -51,9 +57,9 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
         curves.groupby(["preset", "game"]),
         key=lambda group: (list(labels).index(group[0][0]), group[0][1]),
     )
-    columns = min(3, len(groups))
+    columns = min(3 if len(groups) < 13 else 4, len(groups))
     lines = -(-len(groups) // columns)
-    figure = Figure(figsize=(WIDTH, 0.15 + (2.3 if lines < 5 else 1.5) * lines))
+    figure = Figure(figsize=(WIDTH, 0.15 + (2.3 if lines < 5 else 1.35) * lines))
     panels = figure.subplots(lines, columns, squeeze=False)
     for ax in panels.flat[len(groups) :]:
         ax.set_axis_off()
@@ -61,12 +67,15 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
         draw_curves(ax, rows, replicates)
         seeds = rows["seed"].nunique()
         minutes = span(rows.groupby("seed")["minutes"].max(), "{:.0f}")
-        cost = f"{seeds} seed{'s' * (seeds > 1)}, {minutes} min"
-        ax.set_title(f"{game}, {labels[preset]}\n{cost}", loc="left", fontsize=7)
+        title = f"{game}" + f", {seeds} seeds" * (seeds > 1)
+        ax.set_title(
+            f"{title}\n{labels[preset]}, {minutes} min", loc="left", fontsize=6.5
+        )
         draw_references(ax, str(game))
-        ax.set_xlabel("environment steps", fontsize=7)
     for line in panels:
-        line[0].set_ylabel("mean test score")
+        line[0].set_ylabel("mean test score", fontsize=7)
+    for ax in panels[-1]:
+        ax.set_xlabel("environment steps", fontsize=7)
     note(
         figure,
         "Thin: seeds. Thick and band: mean of the seeds and its 95% bootstrap interval,"
@@ -80,8 +89,9 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
 def own_labels(curves: pd.DataFrame) -> dict[str, str]:
     """Own 1, own 2 ... of each preset, numbered as beside the published runs; those
     without one of the 26 games come last."""
-    beside = set(curves.loc[curves["game"].isin(REFERENCE), "preset"])
-    presets = sorted(curves["preset"].unique(), key=lambda preset: preset not in beside)
+    beside = presets_by_games(curves[curves["game"].isin(REFERENCE)])
+    others = [each for each in curves["preset"].unique() if each not in beside]
+    presets = [*beside, *others]
     return {preset: f"{OWN} {n}" for n, preset in enumerate(presets, 1)}
 
 
@@ -103,7 +113,8 @@ def draw_curves(ax: Axes, rows: pd.DataFrame, replicates: int) -> None:
         )  # (steps, 3)
         ax.plot(steps, ends[:, 0], color=BLUE, linewidth=2)
         ax.fill_between(steps, ends[:, 1], ends[:, 2], color=BLUE, alpha=0.2, lw=0)
-    ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+    ax.tick_params(labelsize=6)
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(axis="y")
 
