@@ -205,6 +205,8 @@ def test_own_runs_beside_their_controls() -> None:
     figure = draw_controls(tests)
     assert nothing_is_cut_off(figure) and "Alien" in texts(figure)
     assert "seed" not in texts(figure)  # there is one
+    far = [t for t in tests if t.run.game == "PrivateEye"]
+    assert "8.6" in texts(draw_controls(far))  # of the way to IRIS: at the edge
     tests = final_tests(results_folder(), "tutorial")
     shown = texts(draw_controls(tests))
     assert "Freeway, seed 2" in shown and "Catch" not in shown  # nobody published it

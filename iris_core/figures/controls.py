@@ -31,6 +31,7 @@ from iris_core.scores import REFERENCE
 AGENT = Look("agent, 95% interval", GREEN, "o")
 CONSTANT = Look("best constant action", ORANGE, "s", hollow=True)
 BLIND = Look("blind, own action shares", PINK, "D", hollow=True)
+EDGES = (-1.0, 2.0)  # of the way from random play to IRIS; few lie outside
 
 
 @styled
@@ -53,7 +54,7 @@ def draw_controls(tests: Sequence[FinalTest]) -> Figure:
         ax.text(level, -0.75, text, ha="center", fontsize=6.5, color=FAINT)
     names = [t.run.game + f", seed {t.run.seed}" * several for t in tests]
     ax.set_yticks(range(len(tests)), names)
-    ax.set_ylim(len(tests) - 0.4, -0.6)
+    ax.set(ylim=(len(tests) - 0.4, -0.6), xlim=(EDGES[0] - 0.35, EDGES[1] + 0.35))
     ax.set_xlabel("share of the way from random play to IRIS")
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y")
@@ -76,10 +77,28 @@ def draw_test(ax: Axes, y: int, test: FinalTest) -> None:
     way = iris_means()[test.run.game] - random
     for look, control in ((CONSTANT, test.constant), (BLIND, test.blind)):
         if control is not None:
-            mark(ax, look, (control.mean - random) / way, y)
+            mark_within(ax, look, (control.mean - random) / way, y)
     x, reach = (test.agent.mean - random) / way, 1.96 * test.agent.standard_error / way
     ax.plot([x - reach, x + reach], [y, y], color=INK, linewidth=1.2, zorder=3)
-    mark(ax, AGENT._replace(hollow=not sees(test)), x, y)
+    mark_within(ax, AGENT._replace(hollow=not sees(test)), x, y)
+
+
+def mark_within(ax: Axes, look: Look, x: float, y: int) -> None:
+    """A mark; what lies outside stands at the edge, with its value."""
+    low, high = EDGES
+    at = min(max(x, low), high)
+    mark(ax, look, at, y)
+    if at != x:
+        side, offset = ("right", -4) if x < low else ("left", 4)
+        ax.annotate(
+            f"{x:.1f}",
+            (at, y),
+            (offset, 2),
+            textcoords="offset points",
+            ha=side,
+            fontsize=6,
+            color=INK,
+        )
 
 
 def sees(test: FinalTest) -> bool:
