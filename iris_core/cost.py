@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from iris_core.config import Config, ConfigError, load_config, walk
+from iris_core.models.agent import PARTS
 from iris_core.training.component import updates_in
 
 Seconds = Mapping[str, float]  # of one call of a part of training, by its name
-COMPONENTS = ("tokenizer", "world_model", "actor_critic")
 
 
 def training_minutes(config: Config, seconds: Seconds, epochs: int = 0) -> float:
@@ -35,7 +35,7 @@ def total_updates(config: Config, epochs: int) -> dict[str, int]:
         name: sum(
             updates_in(getattr(config, name).updates, e + 1) for e in range(epochs)
         )
-        for name in COMPONENTS
+        for name in PARTS
     }
 
 
@@ -47,7 +47,7 @@ def epoch_seconds(config: Config, seconds: Seconds, epoch: int) -> float:
     if epoch == 1:
         steps += collection.warm_start_steps
     total = -(-steps // n) * seconds["collect_step"]
-    for name in COMPONENTS:
+    for name in PARTS:
         updates = updates_in(getattr(config, name).updates, epoch)
         total += updates * seconds[f"{name}_update"]
     encoded, decoded = frames_to_know(config, epoch)

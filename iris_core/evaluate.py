@@ -21,10 +21,8 @@ from iris_core.device import autocast_for
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
 from iris_core.models.agent import Agent
-from iris_core.replay import Episode, EpisodeStats
+from iris_core.replay import Episode, EpisodeStats, Replay
 from iris_core.training.collect import one_step, to_frames
-
-PIECES = 256  # of an episode that is kept, before they become one
 
 
 @dataclass
@@ -69,7 +67,7 @@ class TestPlay:
         self.next = envs.num_envs
         self.episodes = episodes
         self.stats: dict[int, EpisodeStats] = {}
-        self.steps: dict[int, list[Episode]] = {i: [] for i in range(keep)}
+        self.kept = Replay()
         self.lengths = np.zeros(envs.num_envs, dtype=np.int64)
         self.scores = np.zeros(envs.num_envs)
         self.taken = np.zeros(int(envs.single_action_space.n))  # type: ignore[attr-defined]
@@ -90,19 +88,19 @@ class TestPlay:
                 step = one_step(
                     before[i], actions[i], rewards[i], terminated[i], truncated[i]
                 )
-                self.keep_step(self.steps[episode], step)
+                self.keep_step(episode, step)
         over = terminated | truncated
         if over.any():
             self.finish(over)
         return over
 
-    @staticmethod
-    def keep_step(pieces: list[Episode], step: Episode) -> None:
-        """Add a step to those kept. Left alone, many small arrays would scatter over
-        the memory where the policy's tensors come and go: 150 kB a step, not 12."""
-        if len(pieces) == PIECES:
-            pieces[:] = [pieces[0].merge(*pieces[1:])]
-        pieces.append(step)
+    def keep_step(self, episode: int, step: Episode) -> None:
+        """Add a step to an episode's; their numbers are the replay's ids, for they
+        begin in their order."""
+        if episode == self.kept.num_episodes:
+            self.kept.add(step)
+        else:
+            self.kept.append(episode, step)
 
     def finish(self, over: np.ndarray) -> None:
         """Note what ended; start the next episodes (beyond the last: not counted)."""
@@ -122,8 +120,7 @@ class TestPlay:
 
     def result(self) -> Evaluation:
         stats = [self.stats[i] for i in range(self.episodes)]
-        kept = [pieces[0].merge(*pieces[1:]) for pieces in self.steps.values()]
-        return Evaluation(stats, self.taken / self.taken.sum(), kept)
+        return Evaluation(stats, self.taken / self.taken.sum(), list(self.kept))
 
 
 @contextmanager

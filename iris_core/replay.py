@@ -24,6 +24,8 @@ from torch import Tensor
 
 from iris_core.config.schema import ConfigError
 
+PIECES = 256  # of an episode, before they are joined
+
 # What reading a truncated or foreign file as an episode can raise.
 DAMAGE = (
     OSError,
@@ -300,7 +302,8 @@ class Replay:
         self.num_steps = 0
         self._episodes: dict[int, Episode] = {}
         # Pieces of open episodes wait here and are joined when somebody looks, so
-        # adding step after step does not copy the episode each time.
+        # adding step after step does not copy the episode each time; or when they are
+        # many, for small arrays scatter over the heap where tensors come and go.
         self._pieces: dict[int, list[Episode]] = {}
         # Steps with a reward or an end, per episode, and the length they were found in;
         # and all of them, as long as nothing was added.
@@ -322,10 +325,13 @@ class Replay:
 
     def __getitem__(self, episode_id: int) -> Episode:
         """The episode with this id, with all pieces added so far."""
+        self._join(episode_id)
+        return self._episodes[episode_id]
+
+    def _join(self, episode_id: int) -> None:
         pieces = self._pieces.pop(episode_id, None)
         if pieces:
             self._episodes[episode_id] = self._episodes[episode_id].merge(*pieces)
-        return self._episodes[episode_id]
 
     def __iter__(self) -> Iterator[Episode]:
         """Every episode, oldest first."""
@@ -350,6 +356,8 @@ class Replay:
         if last.finished:
             raise ValueError(f"episode {episode_id} is over and cannot be continued")
         pieces.append(piece)
+        if len(pieces) == PIECES:
+            self._join(episode_id)
         self.num_steps += len(piece)
         self._all_events = None
         self._forget_oldest()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from iris_core import device as device_module
-from iris_core import evaluate as evaluation
+from iris_core import replay as replay_module
 from iris_core.config import Config, ConfigError, load_config
 from iris_core.config.schema import UpdatesConfig
 from iris_core.device import autocast_for, resolve_device, wants_bf16
@@ -925,7 +925,7 @@ def test_a_test_episode_begins_without_memory(monkeypatch):
 
 @pytest.mark.parametrize("pieces", [7, 256])
 def test_kept_episodes_are_what_was_played(monkeypatch, pieces):
-    monkeypatch.setattr(evaluation, "PIECES", pieces)  # an episode has 28 steps
+    monkeypatch.setattr(replay_module, "PIECES", pieces)  # an episode has 28 steps
     agent = make_agent()
     played = evaluate(agent, episodes=3, num_envs=2, keep=2, temperature=1.0)
     assert len(played.stats) == 3 and len(played.kept) == 2

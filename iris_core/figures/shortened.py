@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from iris_core.config import Config, config_from_yaml, load_config
 from iris_core.config.schema import ConfigError
-from iris_core.cost import COMPONENTS, total_updates
+from iris_core.cost import total_updates
 from iris_core.figures.own import draw_references
 from iris_core.figures.style import BLUE, INK, SKY, WIDTH, note, styled
+from iris_core.models.agent import PARTS
 from iris_core.scores import read_json, run_scores
 
 PAPERS_STEPS = 100_000
@@ -95,7 +96,7 @@ def share_of_schedule(config: Config, rows: pd.DataFrame) -> str:
     steps = rows["env_steps"].max()
     parts = [f"{steps:,.0f} of {PAPERS_STEPS:,} steps ({steps / PAPERS_STEPS:.0%})"]
     names = ("tokenizer updates", "world-model updates", "dreams for the policy")
-    for name, part in zip(names, COMPONENTS, strict=True):
+    for name, part in zip(names, PARTS, strict=True):
         share = done[part] / whole[part]
         ours, theirs = (getattr(c, part).updates.batch_size for c in (config, paper))
         batch = f", batches of {ours} and not {theirs}" if ours != theirs else ""
