@@ -27,10 +27,10 @@ from gymnasium.vector import AutoresetMode
 
 from iris_core.config import Config, ConfigError, load_config
 from iris_core.cuda_graph import fast
+from iris_core.data.frames import to_frames
 from iris_core.envs.vector import make_vector
 from iris_core.evaluate import TestPlay
 from iris_core.graphed_dream import GraphedDream
-from iris_core.training.collect import to_frames
 from iris_core.training.runs import find_versions, write_atomic
 from iris_core.training.trainer import Trainer
 

@@ -16,11 +16,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from einops import rearrange
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from iris_core.config.schema import ConfigError
+from iris_core.data.frames import to_pixels
 from iris_core.device import autocast_for
 from iris_core.dream import DreamEnv
 from iris_core.envs import action_meanings, make_env
@@ -95,12 +95,6 @@ def padded(start: Start, length: int) -> tuple[torch.Tensor, torch.Tensor]:
     tokens = torch.cat([first, start.tokens], dim=1)
     actions = torch.nn.functional.pad(start.actions, (missing, 0))
     return tokens[:, -length:], actions[:, actions.shape[1] + 1 - length :]
-
-
-def to_pixels(frames: torch.Tensor) -> np.ndarray:
-    """Float (B, 3, 64, 64) in [0, 1] -> uint8 (B, 64, 64, 3)."""
-    pixels = (frames.float() * 255).round().byte()
-    return np.ascontiguousarray(rearrange(pixels, "b c h w -> b h w c").cpu().numpy())
 
 
 class DreamGymEnv(gym.Env[np.ndarray, np.int64]):

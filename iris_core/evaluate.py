@@ -17,12 +17,13 @@ from tqdm.auto import tqdm
 
 from iris_core.config.schema import EnvConfig
 from iris_core.cuda_graph import fast
+from iris_core.data.frames import to_frames
 from iris_core.device import autocast_for
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, EpisodeStats, Replay
-from iris_core.training.collect import one_step, to_frames
+from iris_core.training.collect import one_step
 
 
 @dataclass

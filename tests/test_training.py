@@ -22,6 +22,7 @@ from iris_core import device as device_module
 from iris_core import replay as replay_module
 from iris_core.config import Config, ConfigError, load_config
 from iris_core.config.schema import UpdatesConfig
+from iris_core.data.frames import to_frames
 from iris_core.device import autocast_for, resolve_device, wants_bf16
 from iris_core.dream import imagine
 from iris_core.envs import constant_returns, make_vector
@@ -32,7 +33,7 @@ from iris_core.models.losses import Losses
 from iris_core.replay import Episode, EpisodeStats, Replay
 from iris_core.training import checkpoint, report
 from iris_core.training import trainer as trainer_module
-from iris_core.training.collect import Collector, to_frames
+from iris_core.training.collect import Collector
 from iris_core.training.component import Component, DivergedError, annealed
 from iris_core.training.held_out import held_out
 from iris_core.training.meter import Meter

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from iris_core.data.frames import to_pixels
 from iris_core.dream import imagine
 from iris_core.figures.style import (
     BLUE,
@@ -29,7 +30,6 @@ from iris_core.figures.style import (
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
 from iris_core.replay import Batch, Episode, stack_segments
-from iris_core.training.collect import to_pixels
 
 ENLARGED = 4  # so that no viewer smooths the pixels
 LABELS = 0.62  # inches for the names of rows

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iris_core.data.frames import to_frames
 from iris_core.envs import Game, make_env
 from iris_core.envs.game import State as GameState
 from iris_core.models.actor_critic import State as Memory
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Foresight, Imagination
 from iris_core.replay import Episode
-from iris_core.training.collect import to_frames
 
 KEY = 100  # steps between saved states of a game: going back plays the rest again
 WARM_UP = 60  # steps of play, at most, before a dream's first frame

@@ -12,21 +12,11 @@ from torch import Tensor
 
 from iris_core.config.schema import CollectionConfig
 from iris_core.cuda_graph import fast
+from iris_core.data.frames import to_frames
 from iris_core.envs.vector import vector_get_state, vector_set_state
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, EpisodeStats, Replay
 from iris_core.training.habits import Habits
-
-
-def to_pixels(frames: Tensor) -> np.ndarray:
-    """float (N, 3, 64, 64) in [0, 1] -> uint8 (N, 64, 64, 3)."""
-    pixels = (frames.float() * 255).round().clamp(0, 255).byte()
-    return pixels.movedim(-3, -1).cpu().numpy()
-
-
-def to_frames(pixels: np.ndarray, device: torch.device | str) -> Tensor:
-    """uint8 (N, 64, 64, 3) -> float (N, 3, 64, 64) in [0, 1]."""
-    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def one_step(

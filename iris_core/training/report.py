@@ -16,6 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from iris_core.config.schema import TrainingConfig
+from iris_core.data.frames import to_pixels
 from iris_core.dream import DreamEnv, imagine
 from iris_core.envs.baselines import (
     best_constant_action,
@@ -29,7 +30,6 @@ from iris_core.models.agent import Agent
 from iris_core.replay import Episode, Replay
 from iris_core.scores import REFERENCE, human_normalised
 from iris_core.training import pictures
-from iris_core.training.collect import to_pixels
 from iris_core.training.held_out import held_out
 from iris_core.training.loggers import Logger
 from iris_core.training.runs import write_atomic
