@@ -31,7 +31,8 @@ from iris_core.data.frames import to_frames
 from iris_core.envs.vector import make_vector
 from iris_core.evaluate import TestPlay
 from iris_core.graphed_dream import GraphedDream
-from iris_core.training.runs import find_versions, write_atomic
+from iris_core.runtime.files import write_atomic
+from iris_core.training.runs import find_versions
 from iris_core.training.trainer import Trainer
 
 RANDOM_STEPS = 200  # in the replay that updates sample from

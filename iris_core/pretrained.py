@@ -17,7 +17,7 @@ from torch import Tensor
 from iris_core.config.schema import Config, ConfigError
 from iris_core.models.agent import Agent
 from iris_core.models.nets import FRAME_SIZE
-from iris_core.models.perceptual import read_tensors
+from iris_core.runtime.files import read_tensors
 
 REPOSITORY = "eloialonso/iris"  # on the Hugging Face Hub
 GAME = re.compile(r"[A-Z][A-Za-z]+")  # as published files are named

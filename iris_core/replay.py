@@ -7,11 +7,10 @@ Everything is kept as uint8 pixels and becomes a float only on the training devi
 from __future__ import annotations
 
 import json
-import os
 import random
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iris_core.config.schema import ConfigError
+from iris_core.runtime.files import write_whole
 
 PIECES = 256  # of an episode, before they are joined
 
@@ -228,20 +228,6 @@ class Episode:
                 f"{path} is not a whole episode ({type(error).__name__}: {error});"
                 " was it cut short while being copied? Copy it again, or delete it"
             ) from error
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file whole or not at all: beside it first, then renamed over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:  # not mkstemp, whose files nobody else may read
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def onto(tensor: Tensor, device: torch.device | str) -> Tensor:

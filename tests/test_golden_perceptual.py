@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from iris_core.config.schema import ConfigError
-from iris_core.models.perceptual import GROUPS, LPIPS, PLACES, load_lpips, read_tensors
+from iris_core.models.perceptual import GROUPS, LPIPS, PLACES, load_lpips
 
 GOLDEN = Path(__file__).parent / "golden" / "lpips.npz"
 
@@ -122,31 +122,3 @@ def test_download_fails(error: Exception, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
     with pytest.raises(ConfigError, match=r"small_objects.*lpips_weights=PATH"):
         LPIPS.from_download()
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ([1, 2], "holds a list"),
-        ({"a": torch.zeros(1), "b": {"c": torch.zeros(1)}}, "e.g. 'b'"),
-        ({}, "nothing"),
-        (torch.zeros(1), "holds a Tensor"),
-        (torch.nn.Linear(1, 1), "cannot be read"),  # a pickled object, not tensors
-    ],
-)
-def test_only_flat_dicts_of_tensors(content: object, says: str, tmp_path: Path) -> None:
-    torch.save(content, tmp_path / "agent.pt")
-    with pytest.raises(ConfigError, match=says):
-        read_tensors(tmp_path / "agent.pt")
-
-
-def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
-    path = tmp_path / "agent.pt"
-    torch.save({"a": torch.zeros(100)}, path)
-    whole = path.read_bytes()
-    for content in (whole[: len(whole) // 2], b"", b"version https://git-lfs..."):
-        path.write_bytes(content)
-        with pytest.raises(ConfigError, match="copied to its end"):
-            read_tensors(path)
-    with pytest.raises(ConfigError, match="check the path"):
-        read_tensors(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 
 from iris_core.config import ConfigError, load_config
 from iris_core.training import runs
-from iris_core.training.runs import Run, latest_run, write_atomic
+from iris_core.training.runs import Run, latest_run
 
 
 @pytest.fixture
@@ -161,26 +161,3 @@ def test_folders_that_may_not_be_written(config, tmp_path):
     finally:
         tmp_path.chmod(0o700)
         run.path.chmod(0o700)
-
-
-def test_write_atomic(tmp_path):
-    path = tmp_path / "file"
-    write_atomic(path, "text: ü")
-    assert path.read_text(encoding="utf-8") == "text: ü"
-    write_atomic(path, b"\x00\x01")
-    assert path.read_bytes() == b"\x00\x01"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomic(path, "old")
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

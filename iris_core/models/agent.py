@@ -20,7 +20,7 @@ from iris_core.models.actor_critic import ActorCritic, State
 from iris_core.models.parallel_world_model import ParallelWorldModel
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.world_model import WorldModel
-from iris_core.replay import write_whole
+from iris_core.runtime.files import write_whole
 
 FORMAT = "iris_core agent 1"
 PARTS = ("tokenizer", "world_model", "actor_critic")

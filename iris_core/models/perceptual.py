@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iris_core.config.schema import ConfigError
+from iris_core.runtime.files import read_tensors
 
 # Channels of VGG16's convolutions; a max-pool comes before each later group. LPIPS
 # looks at the last features of each group: relu1_2, 2_2, 3_3, 4_3 and 5_3.
@@ -127,33 +128,6 @@ def load_lpips(weights: str) -> LPIPS:
     if weights == "download":
         return LPIPS.from_download()
     return LPIPS.from_published(read_tensors(weights))
-
-
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """A torch file with a flat dict of tensors, on the CPU.
-
-    Never runs code from the file. ConfigError if there is no such file, or if it is
-    anything else.
-    """
-    if not Path(path).is_file():
-        raise ConfigError(f"no checkpoint at {path}: check the path")
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    # A file that is not what it says can fail in any way at all.
-    except Exception as error:
-        raise ConfigError(
-            f"{path} cannot be read as a file of tensors ({type(error).__name__});"
-            " is it a published IRIS checkpoint, and was it copied to its end?"
-        ) from error
-    if not isinstance(tensors, dict):
-        raise ConfigError(f"{path} holds a {type(tensors).__name__}, not a state dict")
-    wrong = [k for k, v in tensors.items() if not isinstance(v, Tensor)]
-    if wrong or not tensors:
-        what = f"other things than tensors, e.g. {wrong[0]!r}" if wrong else "nothing"
-        raise ConfigError(
-            f"{path} holds {what}; a published checkpoint is a state dict"
-        )
-    return dict(tensors)
 
 
 def _our_name(name: str) -> str:

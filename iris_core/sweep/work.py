@@ -27,10 +27,11 @@ from iris_core.device import resolve_device
 from iris_core.final_test import final_test
 from iris_core.own_runs import METRICS, append_run, run_of_json
 from iris_core.run_table import run_table
+from iris_core.runtime.files import write_atomic
 from iris_core.sweep.plan import Sweep
 from iris_core.training import checkpoint
 from iris_core.training.component import DivergedError
-from iris_core.training.runs import Run, write_atomic
+from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 
 STOPPED = "stopped"

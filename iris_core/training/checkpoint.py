@@ -13,7 +13,8 @@ import torch
 from iris_core.config.schema import ConfigError, InitConfig
 from iris_core.models.agent import PARTS, Agent
 from iris_core.pretrained import load_published
-from iris_core.replay import Replay, write_whole
+from iris_core.replay import Replay
+from iris_core.runtime.files import write_whole
 from iris_core.training.runs import Run
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from iris_core.config import Config, ConfigError
-from iris_core.training.runs import Run, write_atomic
+from iris_core.runtime.files import write_atomic
+from iris_core.training.runs import Run
 
 
 class Logger(Protocol):

@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
-from iris_core.training.runs import write_atomic
+from iris_core.runtime.files import write_atomic
 
 SCALE = 2  # a pixel of a frame becomes 2x2
 TILE = 64 * SCALE  # the side of a drawn frame

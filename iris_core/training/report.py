@@ -28,11 +28,11 @@ from iris_core.final_test import BLIND, CONSTANT, OWN, RANDOM
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, Replay
+from iris_core.runtime.files import write_atomic
 from iris_core.scores import REFERENCE, human_normalised
 from iris_core.training import pictures
 from iris_core.training.held_out import held_out
 from iris_core.training.loggers import Logger
-from iris_core.training.runs import write_atomic
 
 if TYPE_CHECKING:
     from iris_core.training.trainer import Trainer

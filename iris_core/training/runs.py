@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_core.config import Config, ConfigError, config_from_yaml, config_to_yaml
-from iris_core.replay import write_whole
+from iris_core.runtime.files import write_atomic
 
 FOLDERS = (
     "checkpoints",
@@ -185,12 +185,6 @@ def recent(path: Path) -> str:
         if found is not None:
             return f" The last run is {found}."
     return ""
-
-
-def write_atomic(path: str | Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: a crash never leaves half of one."""
-    data = content.encode() if isinstance(content, str) else content
-    write_whole(Path(path), lambda file: file.write(data))
 
 
 def find_versions(device: str) -> dict[str, Any]:

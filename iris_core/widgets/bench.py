@@ -28,7 +28,7 @@ from iris_core.play.render import PANELS
 from iris_core.play.session import SPEEDS, Session
 from iris_core.play.source import open_source
 from iris_core.play.talk import Talk
-from iris_core.training.runs import write_atomic
+from iris_core.runtime.files import write_atomic
 from iris_core.widgets.browser import (
     FLAGS,
     PATIENCE,
