@@ -29,7 +29,7 @@ from iris_core.config import Config, ConfigError, load_config
 from iris_core.cuda_graph import fast
 from iris_core.data.frames import to_frames
 from iris_core.envs.vector import make_vector
-from iris_core.evaluate import TestPlay
+from iris_core.evaluation.test_play import TestPlay
 from iris_core.graphed_dream import GraphedDream
 from iris_core.runtime.files import write_atomic
 from iris_core.training.runs import find_versions

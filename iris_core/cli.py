@@ -381,8 +381,8 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
     """Test episodes of an agent, and what they say about it, ready for JSON."""
     from iris_core.config import check
     from iris_core.device import resolve_device
-    from iris_core.evaluate import evaluate as play_episodes
-    from iris_core.evaluate import standard_error
+    from iris_core.evaluation.test_play import evaluate as play_episodes
+    from iris_core.evaluation.test_play import standard_error
     from iris_core.scores import human_normalised
 
     config = agent.config

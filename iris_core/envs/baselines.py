@@ -3,7 +3,7 @@
 Random play is the usual baseline. One action held for ever is a better one in some
 games: always UP crosses Freeway's road, where random play never arrives.
 
-The rule of seeds, which `iris_core.evaluate` follows too: test episode i starts with
+The rule of seeds, of `iris_core.evaluation.test_play` too: test episode i starts with
 `reset(seed=seed + i)`, and a seeded reset depends on nothing that went before. So an
 agent and a baseline meet the same starts, whichever game plays which episode.
 """

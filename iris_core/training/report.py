@@ -23,7 +23,12 @@ from iris_core.envs.baselines import (
     blind_returns,
     random_returns,
 )
-from iris_core.evaluate import Evaluation, evaluate, own_randomness, standard_error
+from iris_core.evaluation.test_play import (
+    Evaluation,
+    evaluate,
+    own_randomness,
+    standard_error,
+)
 from iris_core.final_test import BLIND, CONSTANT, OWN, RANDOM
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from iris_core.config.schema import Config
-from iris_core.evaluate import evaluate, standard_error
+from iris_core.evaluation.test_play import evaluate, standard_error
 from iris_core.final_test import CONTROLS
 from iris_core.models.agent import Agent
 from iris_core.training.runs import Run

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image as Picture
 
-from iris_core.evaluate import standard_error
+from iris_core.evaluation.test_play import standard_error
 from iris_core.training.pictures import error_map
 from lessons.style import BLUE, FAINT, GREEN, INK, ORANGE, RED, SKY, bare
 
