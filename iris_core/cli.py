@@ -315,9 +315,9 @@ def sweep(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """iris eval RUN|AGENT [--episodes N] [--envs N] [--seed S] [--out FILE] ..."""
-    from iris_core.training.checkpoint import find_agent
+    from iris_core.pretrained import load_agent
 
-    agent = find_agent(args.source)
+    agent = load_agent(args.source)
     if args.out is not None:
         check_writable(args.out)
     table, told = where_to_record(agent, args)

@@ -28,7 +28,7 @@ from iris_core.envs.game import FRAME_SHAPE, METADATA
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Dice
 from iris_core.play.worlds import Start, find_start
-from iris_core.training.checkpoint import find_agent
+from iris_core.pretrained import load_agent
 
 STEPS = 1000  # after which a dream is cut short
 SEEDS = 2**31
@@ -38,7 +38,7 @@ class Dreams:
     """B dreams side by side, of which each can begin anew."""
 
     def __init__(self, agent: str | Path | Agent, rows: int) -> None:
-        self.agent = agent if isinstance(agent, Agent) else find_agent(str(agent))
+        self.agent = agent if isinstance(agent, Agent) else load_agent(agent)
         self.dice = Dice(self.agent.device, self.agent.world_model.turns)
         self.dream = DreamEnv.of(self.agent, self.dice)
         self.rows = rows

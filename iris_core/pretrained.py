@@ -1,4 +1,4 @@
-"""Agents published with the paper, read into this library's agents.
+"""Trained agents: this repository's, a run's, and those published with the paper.
 
 A published file (`last.pt` of a run, or `pretrained_models/<Game>.pt`) is a flat state
 dict. It holds more than an agent learns: LPIPS (which `LPIPS.from_published` reads) and
@@ -14,11 +14,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from iris_core.config.check import nearest
 from iris_core.config.schema import Config, ConfigError
+from iris_core.device import resolve_device
+from iris_core.envs import ATARI_100K
 from iris_core.models.agent import Agent
 from iris_core.models.nets import FRAME_SIZE
 from iris_core.runtime.files import read_tensors
+from iris_core.training.runs import Run
 
+AGENTS = Path(__file__).resolve().parents[1] / "data" / "agents"  # of the repository
 REPOSITORY = "eloialonso/iris"  # on the Hugging Face Hub
 GAME = re.compile(r"[A-Z][A-Za-z]+")  # as published files are named
 
@@ -42,6 +47,63 @@ NOT_LEARNED = re.compile(
 )
 
 
+def load_agent(source: str | Path, device: str = "cpu") -> Agent:
+    """A trained agent, in evaluation mode.
+
+        agent = iris_core.load_agent("freeway_hour")
+        agent = iris_core.load_agent("~/runs/2026-01-31/12-00-00", device="cuda")
+
+    Args:
+        source: the name of an agent in the repository's data/agents, a run folder, an
+            agent's .safetensors file, a published checkpoint, or the game of a
+            published agent ("Breakout"), which is downloaded once.
+        device: auto, cpu, cuda, cuda:1 or mps.
+
+    Raises:
+        ConfigError: no such agent, a damaged file, or no such device.
+    """
+    path = agent_path(source)
+    if path.is_dir():
+        path = Run.open(path).agent
+    load = Agent.load if path.suffix == ".safetensors" else load_published
+    return load(path).to(resolve_device(device))
+
+
+def agent_path(source: str | Path) -> Path:
+    """Where the agent of a name is, or of a path: a file, or a run folder."""
+    name, path = str(source), Path(source).expanduser()
+    if path.is_file() or (path / "config.yaml").is_file():
+        return path
+    if name in shipped_agents():
+        return AGENTS / f"{name}.safetensors"
+    if name in ATARI_100K:
+        return _download(name)
+    if path.is_dir():
+        return path  # of no run, which opening it will say
+    raise ConfigError(no_agent(name))
+
+
+def shipped_agents() -> list[str]:
+    """The names of the agents in data/agents; none in a copy without the repository."""
+    return sorted(file.stem for file in AGENTS.glob("*.safetensors"))
+
+
+def no_agent(name: str) -> str:
+    """The message for what is neither a file nor a name."""
+    shipped = shipped_agents()
+    hint = nearest(Path(name).stem, [*shipped, *ATARI_100K], count=1)
+    ours = f"The repository's agents are {', '.join(shipped)}."
+    if not shipped:
+        ours = (
+            "The repository's agents are not in this copy of the library: to name one,"
+            " clone the repository and install it from there (pip install -e .)."
+        )
+    return (
+        f"No agent at {name}: check the path, or give a name.{hint} {ours} Published"
+        " agents go by their game, one of the paper's 26, e.g. Breakout."
+    )
+
+
 def load_published(path_or_game: str | Path, *, config: Config | None = None) -> Agent:
     """The agent of a published checkpoint, in evaluation mode, on the CPU.
 
@@ -50,7 +112,7 @@ def load_published(path_or_game: str | Path, *, config: Config | None = None) ->
     paper's, with the sizes found in the file and 4 attention heads, which it hides.
     ConfigError if the file cannot be had, or does not hold what the agent needs.
     """
-    path = find(path_or_game)
+    path = agent_path(path_or_game)
     tensors = read_tensors(path)
     if config is None:
         config = read_config(tensors)
@@ -64,19 +126,6 @@ def load_published(path_or_game: str | Path, *, config: Config | None = None) ->
     _compare(learned, to_published(agent.state_dict()), path)
     agent.load_state_dict(from_published(learned))
     return agent.eval()
-
-
-def find(path_or_game: str | Path) -> Path:
-    """A local file as it is; a game's name is downloaded, or found in the cache."""
-    path = Path(path_or_game)
-    if path.is_file():
-        return path
-    if not GAME.fullmatch(str(path_or_game)):
-        raise ConfigError(
-            f"no checkpoint at {path_or_game}: check the path, or give the name of a"
-            " game as ALE spells it, e.g. Breakout"
-        )
-    return _download(str(path_or_game))
 
 
 def read_config(tensors: Mapping[str, Tensor]) -> Config:

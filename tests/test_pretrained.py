@@ -11,10 +11,18 @@ import torch
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from torch import Tensor
 
+from iris_core.config import load_config
 from iris_core.config.schema import Config, ConfigError, departures
 from iris_core.models.agent import Agent
 from iris_core.models.perceptual import LPIPS, load_lpips
-from iris_core.pretrained import from_published, load_published, to_published
+from iris_core.pretrained import (
+    from_published,
+    load_agent,
+    load_published,
+    shipped_agents,
+    to_published,
+)
+from iris_core.training.runs import Run
 
 GOLDEN = Path(__file__).parent / "golden"
 Tensors = dict[str, Tensor]
@@ -173,3 +181,72 @@ def test_download_fails(
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
     with pytest.raises(ConfigError, match=says):
         load_published("Breakout")
+
+
+# Agents by name or path
+
+
+def same(ours: Agent, theirs: Agent) -> bool:
+    pairs = zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> tuple[Run, Agent]:
+    """A run folder with an agent of random weights."""
+    config = load_config("smoke", [f'outputs="{tmp_path}/outputs"', "device=cpu"])
+    agent, run = Agent.from_config(config, 3), Run.create(config)
+    agent.save(run.agent)
+    return run, agent
+
+
+def test_shipped_agents_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "freeway_hour").mkdir()  # any folder, but no run
+    assert {"catch", "freeway_hour", "pong"} <= set(shipped_agents())
+    agent = load_agent("freeway_hour")
+    assert agent.game == "Freeway" and not agent.training
+
+
+def test_agents_of_runs_files_and_published_games(
+    run: tuple[Run, Agent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, agent = run
+    monkeypatch.setenv("HOME", str(tmp_path))
+    home = f"~/{folder.path.relative_to(tmp_path)}"
+    for source in (folder.path, folder.agent, str(folder.path), home):
+        assert same(load_agent(source), agent)
+    monkeypatch.chdir(tmp_path)
+    folder.path.rename(tmp_path / "catch")
+    assert same(load_agent("catch"), agent)  # a run folder comes before a name
+    published = shutil.copy(GOLDEN / "golden_a" / "agent.pt", tmp_path / "Pong.pt")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda **_: published)
+    assert same(load_agent("Pong"), load_published(published))
+    with pytest.raises(ConfigError, match="none of auto, cpu"):
+        load_agent("catch", device="gpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "freway_hour",
+            "Did you mean freeway_hour?.*are breakout, catch, ",
+        ),
+        ("Brekout", "Did you mean Breakout"),
+        ("absent/agent.safetensors", "No agent at absent/agent.safetensors"),
+    ],
+)
+def test_an_unknown_agent(name: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_agent(name)
+
+
+def test_a_copy_without_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iris_core.pretrained.AGENTS", tmp_path / "data" / "agents")
+    with pytest.raises(ConfigError, match="clone the repository and install it"):
+        load_agent("freeway_hour")

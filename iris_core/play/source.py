@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from iris_core.models.agent import Agent
+from iris_core.pretrained import agent_path, load_agent
 from iris_core.replay import Episode
-from iris_core.training.checkpoint import find_agent
 
 RECORDINGS = Path("media", "recordings")
 
@@ -23,14 +23,15 @@ class Source:
 
 
 def open_source(source: str | Path | Agent) -> Source:
-    """An agent, its file, a run folder, or a published checkpoint.
+    """An agent, or what `load_agent` takes.
 
     Raises:
         ConfigError: there is no agent in it.
     """
     if isinstance(source, Agent):
         return Source(source)
-    agent, path = find_agent(str(source)), Path(source)
+    path = agent_path(source)
+    agent = load_agent(path)
     if path.is_dir():
         return Source(agent, run_episodes(path), path / RECORDINGS)
     return Source(agent, neighbours(path, agent.game))

@@ -12,7 +12,7 @@ import torch
 
 from iris_core.config.schema import ConfigError, InitConfig
 from iris_core.models.agent import PARTS, Agent
-from iris_core.pretrained import load_published
+from iris_core.pretrained import load_agent
 from iris_core.replay import Replay
 from iris_core.runtime.files import write_whole
 from iris_core.training.runs import Run
@@ -120,16 +120,6 @@ def set_random_state(trainer: Trainer, state: dict[str, Any]) -> None:
 # Starting from parts of another agent
 
 
-def find_agent(path: str) -> Agent:
-    """An agent from a safetensors file, a run folder, or a published checkpoint."""
-    file = Path(path)
-    if file.is_dir():
-        file = Run.open(file).agent
-    if file.suffix == ".safetensors":
-        return Agent.load(file)
-    return load_published(path)
-
-
 def start_parts(agent: Agent, init: InitConfig) -> None:
     """Copy the asked-for parts of `init.path` into a new agent.
 
@@ -138,7 +128,7 @@ def start_parts(agent: Agent, init: InitConfig) -> None:
     """
     if not init.path:
         return
-    source = find_agent(init.path)
+    source = load_agent(init.path)
     for name in PARTS:
         if getattr(init, name):
             copy_part(source, agent, name, init.path)
