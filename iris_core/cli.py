@@ -21,8 +21,7 @@ from iris_core.play.options import add_play_options, add_record_options
 
 if TYPE_CHECKING:
     from iris_core.models.agent import Agent
-    from iris_core.training.runs import Run
-    from iris_core.training.trainer import Trainer
+    from iris_core.training.state import TrainingState
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # what a shell expects after Ctrl-C: 128 + SIGINT
@@ -260,16 +259,16 @@ def train(args: argparse.Namespace) -> int:
         print(config_to_yaml(config), end="")
         return 0
     from iris_core.training.runs import Run
-    from iris_core.training.trainer import Trainer
+    from iris_core.training.state import TrainingState
 
     run = Run.create(config)
     try:
-        trainer = Trainer(config, run)
+        state = TrainingState(config, run)
     except ConfigError:  # an unknown game, no such device: leave no folder behind
         run.discard()
         raise
     print(f"run folder: {run.path}")
-    return finish(trainer, run)
+    return finish(state)
 
 
 def resume(args: argparse.Namespace) -> int:
@@ -278,18 +277,20 @@ def resume(args: argparse.Namespace) -> int:
 
     run = Run.open(args.folder)
     run.config.device = args.device or run.config.device
+    from iris_core.training import checkpoint
+
+    return finish(checkpoint.resume(run))
+
+
+def finish(state: TrainingState) -> int:
+    """Train to the end, or until Ctrl-C, and say how to continue; the exit code."""
+    from iris_core.training.callbacks import default_callbacks
+    from iris_core.training.components import DivergedError
     from iris_core.training.trainer import Trainer
 
-    return finish(Trainer.resume(run), run)
-
-
-def finish(trainer: Trainer, run: Run) -> int:
-    """Train to the end, or until Ctrl-C, and say how to continue; the exit code."""
-    from iris_core.training.component import DivergedError
-
-    command = f"iris resume {shlex.quote(str(run.path))}"
+    command = f"iris resume {shlex.quote(str(state.run.path))}"
     try:
-        result = trainer.run()
+        result = Trainer(state, default_callbacks()).run()
     except DivergedError as error:
         print(f"iris: {error}\nTo go on from there: {command}", file=sys.stderr)
         return BAD_INPUT

@@ -10,7 +10,7 @@ from typing import Any
 
 from iris_core.config import Config, ConfigError, load_config, walk
 from iris_core.models.agent import PARTS
-from iris_core.training.component import updates_in
+from iris_core.training.schedule import updates_in
 
 Seconds = Mapping[str, float]  # of one call of a part of training, by its name
 

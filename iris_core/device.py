@@ -42,6 +42,22 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def set_up_device(config: Config) -> torch.device:
+    """The device that a run trains on, with PyTorch prepared for it.
+
+    Raises:
+        ConfigError: see `resolve_device`.
+    """
+    device = resolve_device(config.device)
+    refuse_tf32()
+    keep_freed_memory()
+    if device.type == "cuda" and device.index:
+        torch.cuda.set_device(device)  # graphs are recorded on the current one
+    if config.threads > 0:
+        torch.set_num_threads(config.threads)
+    return device
+
+
 def autocast_for(config: Config, device: torch.device) -> torch.autocast:
     """The bf16 autocast context that the setting `autocast` asks for."""
     return bf16_autocast(device, wants_bf16(config, device))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from iris_core.models.actor_critic import ActorCritic, Rollout
+from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent, Sampler, categorical
 from iris_core.models.parallel_world_model import ParallelWorldModel
 from iris_core.models.tokenizer import Tokenizer
@@ -195,7 +195,6 @@ def imagine(
     batch: Batch,
     horizon: int,
     sample: Sampler = categorical,
-    slow_critic: ActorCritic | None = None,
     tokens: Tensor | None = None,
     seen: Tensor | None = None,
     dream: DreamEnv | None = None,
@@ -232,8 +231,6 @@ def imagine(
         torch.stack(each, dim=1) for each in zip(*steps, strict=True)
     )
     bootstrap = values.detach()
-    if slow_critic is not None:
-        with torch.no_grad():  # it watches the same dream, with its own memory
-            memory = slow_critic.burn_in(before, mask)
-            _, bootstrap = slow_critic.watch(frames, memory)
-    return Rollout(frames, actions, logits, values, rewards, ends, bootstrap, start)
+    return Rollout(
+        frames, actions, logits, values, rewards, ends, bootstrap, start, (before, mask)
+    )

@@ -1,13 +1,16 @@
 """Notebook 07: its dashboard, and that watching changes nothing."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from lessons import live
+from running import StopAt, resume, train
 
 from iris_core.config import load_config
 from iris_core.training.runs import Run
-from iris_core.training.trainer import Trainer
+from iris_core.training.schedule import phases
+from iris_core.training.state import TrainingState
 
 
 def frames(value: int) -> np.ndarray:
@@ -52,28 +55,17 @@ QUICK = [
 ]
 
 
-class Watched(Trainer):
-    watcher = None
-
-    def check_stop(self):
-        if self.watcher is not None:
-            self.watcher.look(self)
-        super().check_stop()
-
-
 @pytest.fixture
 def config(tmp_path):
     return load_config("smoke", [*QUICK, f'outputs="{tmp_path}"'])
 
 
 def test_watching_changes_nothing_and_sees_everything(config):
-    alone = Trainer(config, Run.create(config))
-    alone.run()
+    alone = TrainingState(config, Run.create(config))
+    train(alone)
     shown = []
-    watched = Watched(config, Run.create(config))
-    watched.watcher = live.Live(shown.append, seconds=0.0)
-    watched.run()
-    watched.watcher.finish(watched, interrupted=False)
+    watched = TrainingState(config, Run.create(config))
+    train(watched, live.Live(shown.append, seconds=0.0))
     for name, tensor in alone.agent.state_dict().items():
         assert torch.equal(tensor, watched.agent.state_dict()[name]), name
 
@@ -95,50 +87,33 @@ def test_watching_changes_nothing_and_sees_everything(config):
 
 def test_a_run_that_goes_on_is_not_counted_twice(config):
     watcher = live.Live(lambda moment: None, seconds=60)
-    stopped = Watched(config, Run.create(config))
-    stopped.watcher = watcher
-    check_stop = stopped.check_stop
-
-    def stop_in_the_middle():
-        at = stopped.progress
-        stopped.stopping = (at.epoch, at.stretch, at.step) == (2, 2, 2)
-        check_stop()
-
-    stopped.check_stop = stop_in_the_middle
-    assert stopped.run().interrupted
-    watcher.finish(stopped, interrupted=True)
+    stopped = TrainingState(config, Run.create(config))
+    assert train(stopped, watcher, StopAt((2, "world_model", 2))).interrupted
     assert watcher.moments[-1].status.startswith("stopped and saved")
     assert watcher.curves["world_model/loss"][-1][0] == 4 + 2
-    resumed = Watched.resume(stopped.run_folder)
-    resumed.watcher = watcher
-    resumed.run()
-    watcher.finish(resumed, interrupted=False)
+    train(resume(stopped), watcher)
     assert watcher.curves["world_model/loss"][-1][0] == 12
     assert watcher.curves["tokenizer/loss"][-1][0] == 12
 
 
 def test_curves_are_the_means_of_the_metrics(config):
-    watched = Watched(config, Run.create(config))
-    watched.watcher = live.Live(lambda moment: None, seconds=60, points=1)
-    watched.run()
-    watched.watcher.finish(watched, interrupted=False)
-    import pandas as pd
-
-    logged = pd.read_csv(watched.run_folder.metrics)["world_model/loss"]
-    seen = [value for _, value in watched.watcher.curves["world_model/loss"]]
+    state = TrainingState(config, Run.create(config))
+    watcher = live.Live(lambda moment: None, seconds=60, points=1)
+    train(state, watcher)
+    logged = pd.read_csv(state.run.metrics)["world_model/loss"]
+    seen = [value for _, value in watcher.curves["world_model/loss"]]
     assert np.allclose(np.mean(seen), logged.mean(), rtol=1e-5)
 
 
 def test_time_left_says_what_it_does_not_know(config):
-    trainer = Trainer(config, Run.create(config))
-    assert live.time_left(trainer, {}).startswith("at least 0 min")
-    pace = {name: (60.0, 1.0) for name, _, _ in trainer.plan(1)}
-    pace["actor_critic"] = (60.0, 1.0)
-    steps = sum(n for epoch in (1, 2, 3) for _, n, _ in trainer.plan(epoch))
-    assert live.time_left(trainer, pace) == f"about {steps} min of training left"
-    trainer.progress.stretch, trainer.progress.step = 1, 10
-    done = trainer.plan(1)[0][1] + 10
-    assert live.time_left(trainer, pace).startswith(f"about {steps - done} min")
+    state = TrainingState(config, Run.create(config))
+    assert live.time_left(state, {}).startswith("at least 0 min")
+    pace = {name: (60.0, 1.0) for name, _ in phases(config, 1)}
+    steps = sum(n for epoch in (1, 2, 3) for _, n in phases(config, epoch))
+    assert live.time_left(state, pace) == f"about {steps} min of training left"
+    state.progress.phase, state.progress.step = 1, 10
+    done = phases(config, 1)[0].steps + 10
+    assert live.time_left(state, pace).startswith(f"about {steps - done} min")
 
 
 def test_no_tests_yet(tmp_path):

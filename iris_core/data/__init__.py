@@ -1,0 +1,1 @@
+"""Experience: frames, episodes, the replay buffer, and the batches drawn from it."""

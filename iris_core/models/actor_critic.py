@@ -4,7 +4,6 @@ Section 2.3 and appendix B of the paper: convolutions and an LSTM over decoded f
 lambda-returns, REINFORCE with the value as its baseline, and an entropy bonus.
 """
 
-import copy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,6 +42,7 @@ class Rollout:
     ends: Tensor
     bootstrap: Tensor
     memory: State
+    burn_in: tuple[Tensor, Tensor]
 
 
 def lambda_returns(
@@ -237,15 +237,3 @@ def init_orthogonal(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.orthogonal_(module.weight, gain=2**0.5)
         nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-
-
-def slow_copy(actor_critic: ActorCritic) -> ActorCritic:
-    """A frozen twin, to bootstrap returns from (see `target_decay`)."""
-    return copy.deepcopy(actor_critic).requires_grad_(False)
-
-
-@torch.no_grad()
-def follow(slow: ActorCritic, fast: ActorCritic, decay: float) -> None:
-    """Move the slow copy a little towards the learner."""
-    for p, q in zip(slow.parameters(), fast.parameters(), strict=True):
-        p.lerp_(q, 1 - decay)

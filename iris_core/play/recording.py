@@ -13,10 +13,11 @@ import imageio.v3 as imageio
 import numpy as np
 
 from iris_core.config.schema import ConfigError
+from iris_core.data.episode import Episode
+from iris_core.data.replay_buffer import INDEX, Replay
 from iris_core.play.render import fit, render
 from iris_core.play.view import View
 from iris_core.play.worlds import Moment
-from iris_core.replay import INDEX, Episode, Replay
 from iris_core.runtime.files import write_atomic, write_whole
 from iris_core.training.pictures import save_png, trajectory_sheet
 

@@ -11,7 +11,7 @@ from iris_core.final_test import final_test
 from iris_core.run_table import run_row
 from iris_core.sweep.plan import Sweep
 from iris_core.sweep.work import ATTEMPTS
-from iris_core.training.loggers import read
+from iris_core.training.logger import read
 
 HEADER = (
     f"{'run':22}{'try':>4}{'epoch':>7}{'steps':>10}{'min':>7}{'test':>10}{'left':>9}"

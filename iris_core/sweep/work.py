@@ -30,8 +30,10 @@ from iris_core.run_table import run_table
 from iris_core.runtime.files import write_atomic
 from iris_core.sweep.plan import Sweep
 from iris_core.training import checkpoint
-from iris_core.training.component import DivergedError
+from iris_core.training.callbacks import default_callbacks
+from iris_core.training.components import DivergedError
 from iris_core.training.runs import Run
+from iris_core.training.state import TrainingState
 from iris_core.training.trainer import Trainer
 
 STOPPED = "stopped"
@@ -64,8 +66,9 @@ def train_run(folder: str, settings: dict[str, Any]) -> str:
         begun = (path / "config.yaml").is_file()
         run = Run.open(path) if begun else Run.create(config_from_dict(settings), path)
         saved = (run.checkpoints / checkpoint.FILE).is_file()
-        trainer = Trainer.resume(run) if saved else Trainer(run.config, run)
-        return STOPPED if trainer.run().interrupted else ""
+        state = checkpoint.resume(run) if saved else TrainingState(run.config, run)
+        result = Trainer(state, default_callbacks()).run()
+        return STOPPED if result.interrupted else ""
     except (ConfigError, DivergedError) as error:  # the same again would come of it
         return str(error)
 
@@ -75,7 +78,7 @@ def measure_run(settings: dict[str, Any]) -> Seconds:
     config = config_from_dict(settings)
     with tempfile.TemporaryDirectory() as folder:
         config.outputs = folder
-        timings = bench.measure(Trainer(config, Run.create(config)), repeats=1)
+        timings = bench.measure(TrainingState(config, Run.create(config)), repeats=1)
     return seconds_of(timings)
 
 

@@ -12,92 +12,70 @@ from torch import Tensor
 
 from iris_core.config.schema import CollectionConfig
 from iris_core.cuda_graph import fast
+from iris_core.data.episode import EpisodeStats, one_step
 from iris_core.data.frames import to_frames
+from iris_core.data.replay_buffer import Replay
 from iris_core.envs.vector import vector_get_state, vector_set_state
 from iris_core.models.agent import Agent
-from iris_core.replay import Episode, EpisodeStats, Replay
-from iris_core.training.habits import Habits
-
-
-def one_step(
-    pixels: np.ndarray, action: int, reward: float, terminated: bool, truncated: bool
-) -> Episode:
-    """A single step as an episode; pixels uint8 (64, 64, 3)."""
-    return Episode(
-        np.ascontiguousarray(pixels.transpose(2, 0, 1))[None],
-        np.array([action]),
-        np.array([reward], dtype=np.float32),
-        np.array([terminated]),
-        np.array([truncated]),
-    )
+from iris_core.variants.exploration import StickyRandomPolicy
 
 
 class Collector:
-    """Steps training environments and writes every step into the replay.
+    """Steps training environments and writes every step into the replay buffer.
 
-    An episode stays open across epochs; the policy's memory is made anew from the last
-    frames of the open episodes whenever the policy has changed (`begin`).
+    An episode stays open across epochs; the policy's LSTM state is computed anew from
+    the last frames of the open episodes whenever the policy has changed (`begin`).
     """
 
     def __init__(self, envs: SyncVectorEnv, replay: Replay, seed: int) -> None:
         self.envs = envs
         self.replay = replay
-        self.rng = np.random.default_rng(seed)
         self.pixels, _ = envs.reset(seed=seed)  # (N, 64, 64, 3) uint8, what is seen now
-        self.open: list[int | None] = [None] * envs.num_envs  # ids in the replay
-        self.actions = self.rng.integers(self.num_actions, size=envs.num_envs)
-        self.habits = Habits(envs.num_envs, self.num_actions, self.rng)
-        self.memory = (torch.empty(0), torch.empty(0))
-        self.see: Callable[[Tensor], Tensor] | None = None  # the policy's eyes
+        self.open: list[int | None] = [None] * envs.num_envs  # ids in the replay buffer
+        self.lstm_state = (torch.empty(0), torch.empty(0))
+        self.reconstruct: Callable[[Tensor], Tensor] | None = None  # as the policy sees
 
     @property
     def begins(self) -> np.ndarray:
         """Where an episode begins with the next step: bool (N,)."""
         return np.array([id_ is None for id_ in self.open])
 
-    @property
-    def num_actions(self) -> int:
-        return int(self.envs.single_action_space.n)  # type: ignore[attr-defined]
-
     def begin(self, agent: Agent) -> None:
-        """Bring the policy's memory up to date with the open episodes, and its eyes
-        with the tokenizer."""
-        self.see = fast(agent.tokenizer.reconstruct, agent.device)
+        """Bring the policy's LSTM state up to date with the open episodes, and what it
+        sees with the tokenizer."""
+        self.reconstruct = fast(agent.tokenizer.reconstruct, agent.device)
         length = agent.config.actor_critic.burn_in
-        self.memory = agent.new_state(self.envs.num_envs)
+        self.lstm_state = agent.new_state(self.envs.num_envs)
         rows = [i for i, id_ in enumerate(self.open) if id_ is not None]
         for i in rows if length > 0 else []:
             episode = self.replay[self.open[i]]  # type: ignore[index]
             past = episode.segment(len(episode) - length, len(episode)).to(agent.device)
             with torch.no_grad():
                 seen = agent.tokenizer.reconstruct(past.frames)
-            hidden, cell = agent.actor_critic.burn_in(seen, past.mask)
-            self.memory[0][i], self.memory[1][i] = hidden[0], cell[0]
+            state = agent.actor_critic.burn_in(seen, past.mask)
+            for ours, theirs in zip(self.lstm_state, state, strict=True):
+                ours[i] = theirs[0]
 
     def policy_step(self, agent: Agent, config: CollectionConfig) -> list[EpisodeStats]:
         """One step of every environment by the agent's policy."""
         frames = to_frames(self.pixels, agent.device)
-        actions, self.memory = agent.act(
-            frames, self.memory, config.temperature, config.epsilon, see=self.see
+        actions, self.lstm_state = agent.act(
+            frames,
+            self.lstm_state,
+            config.temperature,
+            config.epsilon,
+            see=self.reconstruct,
         )
         _, over = self.step(actions.cpu().numpy())
         for i in np.flatnonzero(self.begins):
-            for tensor in self.memory:
+            for tensor in self.lstm_state:
                 tensor[i] = 0
         return over
 
-    def warm_step(self, config: CollectionConfig) -> list[EpisodeStats]:
-        """One step of sticky random play: the last action again, mostly."""
-        n = self.envs.num_envs
-        again = self.rng.random(n) < config.warm_start_repeat
-        if config.warm_start_habits:
-            anything = self.habits.draw(self.begins)
-        else:
-            anything = self.rng.integers(self.num_actions, size=n)
-        self.actions = np.where(again, self.actions, anything)
-        rewards, over = self.step(self.actions)
-        if config.warm_start_habits:
-            self.habits.note(rewards)
+    def warm_step(self, policy: StickyRandomPolicy) -> list[EpisodeStats]:
+        """One step of every environment by random play."""
+        rewards, over = self.step(policy.act(self.begins))
+        policy.observe(rewards)
         return over
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, list[EpisodeStats]]:
@@ -122,23 +100,16 @@ class Collector:
     # A checkpoint holds the whole of it, so that a resumed run is the same run
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values: emulators, open episodes, memory and random numbers."""
+        """Plain values: emulators, open episodes and the LSTM state."""
         return {
             "envs": vector_get_state(self.envs),
             "open": list(self.open),
-            "actions": [int(a) for a in self.actions],
-            "habits": self.habits.state_dict(),
-            "memory": [m.cpu() for m in self.memory],
-            "rng": self.rng.bit_generator.state,
+            "lstm_state": [tensor.cpu() for tensor in self.lstm_state],
         }
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         """Go on from `state_dict`."""
         self.pixels = vector_set_state(self.envs, state["envs"])
         self.open = list(state["open"])
-        self.actions = np.array(state["actions"])
-        if isinstance(state.get("habits"), dict):  # not in older runs
-            self.habits.load_state_dict(state["habits"])
-        hidden, cell = (m.to(device) for m in state["memory"])
-        self.memory = (hidden, cell)
-        self.rng.bit_generator.state = state["rng"]
+        hidden, cell = (tensor.to(device) for tensor in state["lstm_state"])
+        self.lstm_state = (hidden, cell)

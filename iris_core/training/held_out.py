@@ -13,8 +13,9 @@ import random
 import torch
 from torch import Tensor
 
+from iris_core.data.replay_buffer import Replay
+from iris_core.data.sampler import SegmentSampler
 from iris_core.models.agent import Agent
-from iris_core.replay import Replay
 
 
 @torch.no_grad()
@@ -28,12 +29,13 @@ def held_out(agent: Agent, replay: Replay, batches: int = 4) -> dict[str, float]
     actions, and less than 1 where some do the same. tokenizer_loss, frame_error,
     world_model_loss: as in training.
     """
-    rng = random.Random(0)
+    sampler, rng = SegmentSampler(replay), random.Random(0)
     config = agent.config.world_model
     size = min(config.updates.batch_size, 32)
     totals: dict[str, list[Tensor]] = {}
     for _ in range(batches):
-        batch = replay.sample(size, config.max_blocks, rng).to(agent.device)
+        batch = sampler.sample(size, config.max_blocks, "start", rng)
+        batch = batch.to(agent.device)
         real = batch.frames[batch.mask]  # (N, 3, 64, 64)
         tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
         losses = agent.tokenizer.loss(real[: 8 * size]).detached()

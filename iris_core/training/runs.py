@@ -125,6 +125,11 @@ class Run:
         return self.checkpoints / "agent.safetensors"
 
     @property
+    def best_agent(self) -> Path:
+        """The agent of the best test during training."""
+        return self.checkpoints / "best.safetensors"
+
+    @property
     def replay(self) -> Path:
         """The collected experience."""
         return self.path / "replay"

@@ -1,9 +1,9 @@
-"""Every frame of the replay is encoded once, as long as the tokenizer stays the same.
+"""Every frame of the replay buffer is encoded once while the tokenizer is the same.
 
-A frame is drawn many times, and encoding it anew is most of what a small world model's
-update costs (at the paper's sizes, encoding and decoding the replay's frames again and
-again is 40% of the whole run). Frames are encoded, and decoded for the policy's
-burn-in, when they are first drawn.
+A frame is drawn many times, and encoding it again is most of what a small world model's
+update costs (at the paper's sizes, encoding and decoding frames again and again is 40%
+of the whole run). Frames are encoded, and decoded for the policy's burn-in, when they
+are first drawn.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from iris_core.data.batch import Batch, SegmentId, to_device
+from iris_core.data.replay_buffer import Replay
 from iris_core.models.tokenizer import Tokenizer
-from iris_core.replay import Batch, onto
 
 PADDING = 0  # the slot of what is no frame
 
 
 class TokenCache:
-    """Tokens of a replay's frames, and their reconstructions as far as they fit.
+    """Tokens of a replay buffer's frames, and as many reconstructions as fit.
 
     Frames have slots, numbered as they are met; slot 0 is the padding. What is kept of
     them lies in tables by slot, on the tokenizer's device, so a batch is one look-up.
@@ -30,17 +31,17 @@ class TokenCache:
     a CPU the memory is taken as it fills.
     """
 
-    def __init__(self, tokenizer: Tokenizer, limit: int = 0) -> None:
+    def __init__(self, tokenizer: Tokenizer, replay: Replay, limit: int = 0) -> None:
         self.tokenizer = tokenizer
+        self.replay = replay
         self.limit = limit
-        self.forget(version=-1)
+        self.forget()
 
-    def forget(self, version: int) -> None:
-        """Start anew; version: of the tokenizer whose tokens come."""
-        self.version = version
+    def forget(self) -> None:
+        """Start anew: the tokenizer has changed."""
         self.slots: dict[int, NDArray[np.int64]] = {}  # of an episode's steps
         self.encoded = np.ones(1, dtype=np.bool_)  # by slot; the padding always is
-        self.drawn = np.ones(1, dtype=np.bool_)
+        self.decoded = np.ones(1, dtype=np.bool_)
         self.table = torch.zeros(1, self.tokenizer.tokens_per_frame, dtype=torch.int16)
         self.table = self.table.to(self.tokenizer.embedding.weight.device)
         self.frames = torch.empty(0)  # (slots that fit, 3, 64, 64)
@@ -48,9 +49,9 @@ class TokenCache:
     def slots_of(self, batch: Batch) -> NDArray[np.int64]:
         """The slot of every step of a batch, (B, T)."""
         slots = np.full(batch.mask.shape, PADDING)
-        for row, (episode_id, start) in enumerate(batch.places):
+        for row, (episode_id, start) in enumerate(batch.segment_ids):
             known = self.slots.get(episode_id, np.empty(0, dtype=np.int64))
-            new = len(batch.episodes[row]) - len(known)
+            new = len(self.replay[episode_id]) - len(known)
             if new > 0:  # an open episode grows
                 first = len(self.encoded)
                 known = np.concatenate([known, np.arange(first, first + new)])
@@ -62,17 +63,14 @@ class TokenCache:
         return slots
 
     @torch.no_grad()
-    def tokens(self, batch: Batch, version: int) -> Tensor:
+    def tokens(self, batch: Batch) -> Tensor:
         """`tokenizer.tokenize(batch.frames)`, (B, T, K) int64; 0 in the padding.
 
-        batch: on the CPU, sampled from one and the same replay, with its pixels or
-        without. version: anything that changes whenever the tokenizer does.
+        batch: on the CPU, sampled from the replay buffer, with its pixels or without.
         """
-        if version != self.version:
-            self.forget(version)
         slots = self.slots_of(batch)
         self.encode(batch, slots)
-        return self.table[self.there(slots)].long()
+        return self.table[self.on_device(slots)].long()
 
     def encode(self, batch: Batch, slots: NDArray[np.int64]) -> None:
         """Fill in the tokens of a batch's frames that were not met before."""
@@ -84,14 +82,23 @@ class TokenCache:
         if missing.any():
             new, at = np.unique(slots[missing], return_index=True)
             rows, steps = (axis[at] for axis in missing.nonzero())
-            pixels = onto(batch.pixels_at(rows, steps), self.table.device)
+            found = [
+                self.pixels(batch.segment_ids[row], step)
+                for row, step in zip(rows.tolist(), steps.tolist(), strict=True)
+            ]
+            pixels = to_device(torch.from_numpy(np.stack(found)), self.table.device)
             tokens = self.tokenizer.tokenize(pixels.float() / 255)
-            self.table[self.there(new)] = tokens.to(torch.int16)
+            self.table[self.on_device(new)] = tokens.to(torch.int16)
             self.encoded[new] = True
+
+    def pixels(self, segment: SegmentId, step: int) -> NDArray[np.uint8]:
+        """Of a step of a segment, (3, 64, 64)."""
+        episode_id, start = segment
+        return self.replay[episode_id].frames[start + step]
 
     @torch.no_grad()
     def reconstructions(self, batch: Batch, tokens: Tensor) -> Tensor:
-        """`tokenizer.decode(tokens)`, (B, T, 3, 64, 64), of `tokens(batch, ...)`."""
+        """`tokenizer.decode(tokens)`, (B, T, 3, 64, 64), of `tokens(batch)`."""
         if self.limit == 0:
             return self.tokenizer.decode(tokens)
         slots = self.slots_of(batch)
@@ -100,28 +107,28 @@ class TokenCache:
             self.frames = one.new_empty(self.limit // one.nbytes, *one.shape[1:])
             self.frames[PADDING] = one[0]
         fits = slots < len(self.frames)
-        self.drawn = np.pad(self.drawn, (0, len(self.encoded) - len(self.drawn)))
-        new = np.unique(slots[fits & ~self.drawn[slots]])
+        self.decoded = np.pad(self.decoded, (0, len(self.encoded) - len(self.decoded)))
+        new = np.unique(slots[fits & ~self.decoded[slots]])
         if len(new) > 0:
-            at = self.there(new)
+            at = self.on_device(new)
             self.frames[at] = self.tokenizer.decode(self.table[at].long())
-            self.drawn[new] = True
-        frames = self.frames[self.there(np.where(fits, slots, PADDING))]
+            self.decoded[new] = True
+        frames = self.frames[self.on_device(np.where(fits, slots, PADDING))]
         if not fits.all():
-            rest = self.there(np.flatnonzero(~fits))
-            drawn = self.tokenizer.decode(tokens.flatten(0, 1)[rest])
-            frames.flatten(0, 1)[rest] = drawn
+            rest = self.on_device(np.flatnonzero(~fits))
+            frames.flatten(0, 1)[rest] = self.tokenizer.decode(
+                tokens.flatten(0, 1)[rest]
+            )
         return frames
 
-    def there(self, slots: NDArray[np.int64]) -> Tensor:
-        return onto(torch.from_numpy(slots), self.table.device)
+    def on_device(self, slots: NDArray[np.int64]) -> Tensor:
+        return to_device(torch.from_numpy(slots), self.table.device)
 
     # A checkpoint holds it: tokens encoded in another company may differ in rounding
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values; reconstructions are made again."""
         return {
-            "version": self.version,
             "slots": {k: torch.from_numpy(v) for k, v in self.slots.items()},
             "encoded": torch.from_numpy(self.encoded),
             "table": self.table,
@@ -129,7 +136,7 @@ class TokenCache:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
-        self.forget(state["version"])
+        self.forget()
         self.slots = {k: v.cpu().numpy() for k, v in state["slots"].items()}
         self.encoded = state["encoded"].cpu().numpy()
         self.table = state["table"].to(self.table.device)

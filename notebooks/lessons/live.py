@@ -1,7 +1,6 @@
 """A training run to look at while it learns: what notebook 07 puts on the screen.
 
-`Live.look(trainer)` is called before each of a trainer's steps. It reads, changes
-nothing, and draws no random number, so a watched run learns what an unwatched one does.
+`Live` is a callback of the trainer.
 """
 
 from __future__ import annotations
@@ -22,8 +21,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
-from iris_core.training.meter import Meter
-from iris_core.training.trainer import Trainer
+from iris_core.data.frames import to_frames, to_pixels
+from iris_core.training.callback import Callback, Result
+from iris_core.training.logger import Meter
+from iris_core.training.schedule import Phase, phases
+from iris_core.training.state import TrainingState
 from lessons.explore import png
 from lessons.style import BLUE, FAINT, GREEN, INK, PINK, RED, bare
 
@@ -226,7 +228,7 @@ def move_apart(ax: Axes, least: float = 0.065) -> None:
         text.set_position((x, last))
 
 
-# Looking over a trainer's shoulder
+# A callback
 
 
 def no_bars() -> None:
@@ -251,10 +253,12 @@ class Screen:
             self.handle.update(image)
 
 
-class Live:
-    """Notes what a trainer's meter says, and shows it every few seconds.
+class Live(Callback):
+    """Shows a run every few seconds, as its meter tells it.
 
-    moments: what was shown, in order. points: on a curve, for one stretch of an epoch.
+    It reads, changes nothing, and draws no random number, so a run that is watched
+    learns what it would learn unwatched. moments: what was shown, in order. points: on
+    a curve, for one phase of an epoch.
     """
 
     def __init__(
@@ -268,54 +272,75 @@ class Live:
         self.points = points
         self.moments: list[Moment] = []
         self.curves: dict[str, Curve] = {name: [] for name in CURVES}
-        self.pace: dict[str, list[float]] = {}  # stretch -> seconds, steps
-        self.noted: dict[str, tuple[float, int]] = {}  # of the meter below
-        self.meter = Meter()
-        self.place = (0, 0, 0)
-        self.last_step = self.last_shown = time.perf_counter()
+        self.pace: dict[str, list[float]] = {}  # phase -> seconds, steps
+        self.last_shown = 0.0
+        self.last_step: float | None = None  # when the last step of this phase ended
 
-    def look(self, trainer: Trainer) -> None:
-        """Call before every step of a run."""
-        now, progress = time.perf_counter(), trainer.progress
-        place = (progress.epoch, progress.stretch, progress.step)
-        if place[:2] != self.place[:2]:
-            self.note()  # the end of the stretch before
-        elif place[2] == self.place[2] + 1:
-            seconds_steps = self.pace.setdefault(stretch_of(trainer)[0], [0.0, 0.0])
+    def on_train_start(self, state: TrainingState) -> None:
+        self.follow(state.meter)  # of a run that is resumed, it knows something already
+        self.last_step = None
+        self.picture(state)
+
+    def follow(self, meter: Meter) -> None:
+        """Read this meter from here on."""
+        self.meter = meter
+        self.noted = {name: self.read(name) for name in CURVES}
+
+    def on_step(self, state: TrainingState) -> None:
+        now = time.perf_counter()
+        if state.meter is not self.meter:  # of a new epoch, in which this was a step
+            self.meter, self.noted = state.meter, dict.fromkeys(CURVES, (0.0, 0))
+        phase = phase_of(state)
+        if self.last_step is not None:
+            seconds_steps = self.pace.setdefault(phase.name, [0.0, 0.0])
             seconds_steps[0] += now - self.last_step
             seconds_steps[1] += 1
-        if trainer.meter is not self.meter:
-            self.meter = trainer.meter  # of a new epoch, or of a run that was resumed
-            self.noted = {name: self.said(name) for name in CURVES}
-        if place[2] % max(1, stretch_of(trainer)[1] // self.points) == 0:
+        if state.progress.step % max(1, phase.steps // self.points) == 0:
             self.note()
-        self.place = place
-        if not self.moments or now - self.last_shown > self.seconds:
-            self.picture(trainer)
+        if now - self.last_shown > self.seconds:
+            self.picture(state)
         self.last_step = time.perf_counter()
+
+    def on_phase_end(self, state: TrainingState) -> None:
+        self.note()
+        self.last_step = None
+
+    def on_epoch_end(self, state: TrainingState, metrics: dict[str, float]) -> None:
+        self.picture(state)
+
+    def on_train_end(self, state: TrainingState, result: Result) -> None:
+        self.picture(state)
+
+    def on_exit(self, state: TrainingState) -> None:
+        self.note()
+        minutes = state.progress.seconds / 60
+        over = state.progress.epoch > state.config.training.epochs
+        ended = "finished" if over and not state.stop_requested else "stopped and saved"
+        steps = f"{state.progress.env_steps:,} environment steps"
+        self.picture(state, f"{ended}: {steps}, {minutes:.1f} minutes of training")
 
     def note(self) -> None:
         """A point on every curve that the meter has news of."""
         for name, curve in self.curves.items():
-            total, count = self.said(name)
-            before, counted = self.noted.get(name, (0.0, 0))
+            total, count = self.read(name)
+            before, counted = self.noted[name]
             if count > counted:
                 done = curve[-1][0] if curve else 0.0
                 mean = (total - before) / (count - counted)
                 curve.append((done + count - counted, mean))
                 self.noted[name] = (total, count)
 
-    def said(self, name: str) -> tuple[float, int]:
-        """Sum and count of a figure in this epoch."""
+    def read(self, name: str) -> tuple[float, int]:
+        """Sum and count of a metric in this epoch."""
         return float(self.meter.sums.get(name, 0.0)), self.meter.counts.get(name, 0)
 
-    def picture(self, trainer: Trainer, status: str | None = None) -> None:
+    def picture(self, state: TrainingState, status: str | None = None) -> None:
         """Show the run as it is now."""
-        real, seen = pairs(trainer)
+        real, seen = pairs(state)
         moment = Moment(
-            status or self.status(trainer),
+            status or self.status(state),
             {name: list(curve) for name, curve in self.curves.items()},
-            read_tests(trainer.run_folder.metrics),
+            read_tests(state.run.metrics),
             real,
             seen,
         )
@@ -323,44 +348,33 @@ class Live:
         self.show(moment)
         self.last_shown = time.perf_counter()
 
-    def finish(self, trainer: Trainer, interrupted: bool) -> None:
-        """The last picture of a run, or of a part of it."""
-        self.note()
-        minutes = trainer.progress.seconds / 60
-        ended = "stopped and saved" if interrupted else "finished"
-        steps = f"{trainer.progress.env_steps:,} environment steps"
-        self.picture(trainer, f"{ended}: {steps}, {minutes:.1f} minutes of training")
-
-    def status(self, trainer: Trainer) -> str:
+    def status(self, state: TrainingState) -> str:
         """Where a run is and how long it will take, in words."""
-        progress, epochs = trainer.progress, trainer.config.training.epochs
-        name, steps = stretch_of(trainer)
+        progress, epochs = state.progress, state.config.training.epochs
         if progress.epoch > epochs:
             return f"all {epochs} epochs done; the final test is being played"
-        what = NAMES.get(name, name)
-        step = f", {progress.step:,} of {steps:,}" if steps else ""
-        left = time_left(trainer, self.pace)
+        phase = phase_of(state)
+        what = NAMES.get(phase.name, phase.name)
+        step = f", {progress.step:,} of {phase.steps:,}" if phase.steps else ""
+        left = time_left(state, self.pace)
         done = f"{progress.env_steps:,} environment steps"
         return f"epoch {progress.epoch} of {epochs} · {what}{step} · {done} · {left}"
 
 
-def stretch_of(trainer: Trainer) -> tuple[str, int]:
-    """What a trainer is about to do, and how many steps of it an epoch has."""
-    progress = trainer.progress
-    plan = trainer.plan(progress.epoch)
-    if progress.stretch >= len(plan) or progress.epoch > trainer.config.training.epochs:
-        return "test", 0
-    name, steps, _ = plan[progress.stretch]
-    return name, steps
+def phase_of(state: TrainingState) -> Phase:
+    """The phase under way, or the test that ends an epoch."""
+    plan = phases(state.config, state.progress.epoch)
+    at = state.progress.phase
+    return plan[at] if at < len(plan) else Phase("test", 0)
 
 
-def time_left(trainer: Trainer, pace: Mapping[str, Sequence[float]]) -> str:
+def time_left(state: TrainingState, pace: Mapping[str, Sequence[float]]) -> str:
     """From the seconds a step took so far; what was never done can't be foretold."""
-    progress, seconds, unknown = trainer.progress, 0.0, False
-    for epoch in range(progress.epoch, trainer.config.training.epochs + 1):
-        for at, (name, steps, _) in enumerate(trainer.plan(epoch)):
-            if epoch == progress.epoch and at <= progress.stretch:
-                steps = steps - progress.step if at == progress.stretch else 0
+    progress, seconds, unknown = state.progress, 0.0, False
+    for epoch in range(progress.epoch, state.config.training.epochs + 1):
+        for at, (name, steps) in enumerate(phases(state.config, epoch)):
+            if epoch == progress.epoch and at <= progress.phase:
+                steps = steps - progress.step if at == progress.phase else 0
             took, done = pace.get(name, (0.0, 0.0))
             seconds += steps * took / done if done else 0.0
             unknown |= steps > 0 and not done
@@ -369,17 +383,15 @@ def time_left(trainer: Trainer, pace: Mapping[str, Sequence[float]]) -> str:
 
 
 @torch.no_grad()
-def pairs(trainer: Trainer) -> tuple[np.ndarray | None, np.ndarray | None]:
+def pairs(state: TrainingState) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The newest frames played and their reconstructions, uint8 (N, 64, 64, 3)."""
-    if not trainer.components[0].updates:
+    if not state.tokenizer.updates:
         return None, None
-    newest = trainer.replay[trainer.replay.ids[-1]].frames[::-FRAMES_APART]
-    real = np.ascontiguousarray(newest[:SHOWN_FRAMES][::-1])
-    frames = torch.from_numpy(real).to(trainer.device).float() / 255
-    with trainer.autocast:
-        seen = trainer.agent.tokenizer.reconstruct(frames).float()
-    pixels = (seen * 255).round().byte().cpu().numpy()
-    return real.transpose(0, 2, 3, 1), pixels.transpose(0, 2, 3, 1)
+    newest = state.replay[state.replay.ids[-1]].frames[::-FRAMES_APART]
+    real = np.ascontiguousarray(newest[:SHOWN_FRAMES][::-1].transpose(0, 2, 3, 1))
+    with state.autocast:
+        seen = state.agent.tokenizer.reconstruct(to_frames(real, state.device))
+    return real, to_pixels(seen)
 
 
 def read_tests(metrics: Path) -> list[Test]:

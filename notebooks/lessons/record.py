@@ -11,9 +11,10 @@ import sys
 import torch
 
 from iris_core.config import load_config
+from iris_core.data.replay_buffer import Replay
 from iris_core.envs.vector import make_vector
-from iris_core.replay import Replay
 from iris_core.training.collect import Collector
+from iris_core.variants.exploration import make_random_policy
 from lessons.artefacts import DATA, load_agent
 
 STICKY = {"Breakout": 600, "Catch": 560, "Freeway": 600, "Pong": 500}  # steps
@@ -36,8 +37,10 @@ def play(game: str, steps: int, agent_name: str | None = None) -> Replay:
     replay = Replay()
     collector = Collector(make_vector(config.env, "train", 1), replay, seed=0)
     if agent_name is None:
+        num_actions = int(collector.envs.single_action_space.n)  # type: ignore[attr-defined]
+        policy = make_random_policy(config, num_actions)
         for _ in range(steps):
-            collector.warm_step(config.collection)
+            collector.warm_step(policy)
         return replay
     agent = load_agent(agent_name)
     collector.begin(agent)

@@ -1,14 +1,17 @@
-"""Loggers: columns that come later, resumed runs, and W&B without W&B."""
+"""Means over an epoch; loggers: later columns, resumed runs, W&B without W&B."""
 
 import sys
+import time
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 
 from iris_core.config import ConfigError, load_config
-from iris_core.training.loggers import (
+from iris_core.training.logger import (
     CsvLogger,
+    Meter,
     TensorBoardLogger,
     WandbLogger,
     make_loggers,
@@ -82,6 +85,7 @@ def test_tensorboard_hides_what_is_done_again(tmp_path):
     for epoch in (1, 2, 3):
         logger.log(epoch, {"loss": float(epoch)})
     logger.close()
+    time.sleep(1.1)  # event files are sorted by the second they were made in
     logger = TensorBoardLogger(tmp_path, resume_epoch=2)
     logger.log(3, {"loss": 9.0})
     logger.close()
@@ -149,3 +153,18 @@ def test_by_default_csv_and_tensorboard(run, monkeypatch):
         logger.close()
     assert run.metrics.read_text() == "epoch,loss\n1,0.5\n"
     assert list(run.tensorboard.iterdir())
+
+
+def test_a_meter_comes_back():
+    meter = Meter()
+    for i in range(3):
+        meter.add("a", {"x": torch.tensor(0.1 * i), "y": i})
+    meter.seconds("a", 6.0, 3)
+    meter.seconds("b", 1.0, 0)  # nothing was done
+    again = Meter()
+    again.load_state_dict(meter.state_dict())
+    for both in (meter, again):
+        both.add("a", {"x": torch.tensor(0.7), "y": 1})
+    assert again.means() == meter.means()
+    expected = {"a/x": 0.25, "a/y": 1.0, "a/seconds_per_step": 2.0}
+    assert meter.means() == pytest.approx(expected)

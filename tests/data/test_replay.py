@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iris_core.config.schema import ConfigError
-from iris_core.replay import Batch, Episode, Replay
+from iris_core.data.batch import Batch
+from iris_core.data.episode import Episode
+from iris_core.data.replay_buffer import Replay
+from iris_core.data.sampler import Align, SegmentSampler, sample_frames
 
-GOLDEN = np.load(Path(__file__).parent / "golden" / "data" / "episodes.npz")
+GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "data" / "episodes.npz")
 SEGMENTS = [  # episodes.json: (episode, start, stop) of seg/0 ... seg/9
     ("full", 0, 3),
     ("full", 5, 9),
@@ -103,10 +106,14 @@ def test_merge() -> None:
     assert_golden(merged.segment(0, len(merged)), "merge_open_cut", row=0)
 
 
-@pytest.mark.parametrize("from_start", [True, False])
-def test_sample(from_start: bool) -> None:
-    batch = golden_replay().sample(6, 4, random.Random(3), from_start)
-    assert_golden(batch, "sample_start" if from_start else "sample_stop")
+def sample(replay: Replay, n: int, length: int, seed: int) -> Batch:
+    return SegmentSampler(replay).sample(n, length, "start", random.Random(seed))
+
+
+@pytest.mark.parametrize("align", ["start", "end"])
+def test_sample(align: Align) -> None:
+    batch = SegmentSampler(golden_replay()).sample(6, 4, align, random.Random(3))
+    assert_golden(batch, "sample_start" if align == "start" else "sample_stop")
 
 
 def test_traverse() -> None:
@@ -150,17 +157,17 @@ def test_any_segment(length: int, start: int, size: int, end: str) -> None:
 @given(
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5),
     size=st.integers(1, 6),
-    from_start=st.booleans(),
+    align=st.sampled_from(["start", "end"]),
     seed=st.integers(0, 99),
 )
-def test_any_sample(lengths: list[int], size: int, from_start: bool, seed: int) -> None:
+def test_any_sample(lengths: list[int], size: int, align: Align, seed: int) -> None:
     """Padding is on one side only, and the drawn step itself is always real."""
     replay = Replay()
     for length in lengths:
         replay.add(random_episode(length))
-    batch = replay.sample(8, size, random.Random(seed), from_start)
+    batch = SegmentSampler(replay).sample(8, size, align, random.Random(seed))
     assert batch.frames.shape == (8, size, 3, 4, 4)
-    assert batch.mask[:, 0 if from_start else -1].all()
+    assert batch.mask[:, 0 if align == "start" else -1].all()
     changes = batch.mask[:, 1:] != batch.mask[:, :-1]
     assert (changes.sum(1) <= 1).all()
 
@@ -206,79 +213,20 @@ def test_stats() -> None:
 
 
 def test_sample_frames() -> None:
-    frames = golden_replay().sample_frames(5, random.Random(0))
+    frames = sample_frames(golden_replay(), 5, random.Random(0))
     assert frames.shape == (5, 3, 4, 4) and frames.dtype == torch.float32
     assert frames.min() >= 0 and frames.max() <= 1
 
 
-def test_events_are_rewards_and_ends() -> None:
-    replay, rewards = Replay(), np.array([0, -1, 0, 2], dtype=np.float32)
-    nothing = np.zeros(4, dtype=bool)
-    frames = np.zeros((4, 3, 4, 4), dtype=np.uint8)
-    actions = np.zeros(4, dtype=np.int64)
-    open_id = replay.add(Episode(frames, actions, rewards, nothing, nothing))
-    replay.add(random_episode(3, "truncated"))
-    rewarded = random_episode(3, "truncated").rewards.nonzero()[0]
-    second = [(1, step) for step in sorted({*map(int, rewarded), 2})]
-    assert replay.events() == [(0, 1), (0, 3), *second]
-    replay.append(open_id, Episode(frames, actions, rewards, nothing, nothing))
-    assert replay.events() == [(0, 1), (0, 3), (0, 5), (0, 7), *second]
-
-
-@given(share=st.sampled_from([0.25, 1.0]), seed=st.integers(0, 99))
-def test_event_share(share: float, seed: int) -> None:
-    """Segments hold an event as often as asked for, and as often as chance adds."""
-    replay = Replay()
-    for number in range(4):
-        quiet = random_episode(100, seed=number)
-        rewards = np.zeros(100, dtype=np.float32)
-        rewards[40] = number == 0
-        replay.add(Episode(quiet.frames, quiet.actions, rewards, *[rewards > 9] * 2))
-    batch = replay.sample(400, 5, random.Random(seed), event_share=share, event_reach=5)
-    found = (batch.rewards != 0).any(dim=1).float().mean().item()
-    by_chance = 0.25 * 5 / 100  # the right episode, and a start at 36 to 40
-    assert found == pytest.approx(share + (1 - share) * by_chance, abs=0.09)
-    assert (found == 1) == (share == 1)
-
-
-def test_segments_may_stop_before_an_event() -> None:
-    replay, rewards = Replay(), np.zeros(50, dtype=np.float32)
-    rewards[30] = 1
-    quiet = random_episode(50)
-    replay.add(Episode(quiet.frames, quiet.actions, rewards, *[rewards > 9] * 2))
-    batch = replay.sample(200, 3, random.Random(0), False, 1.0, event_reach=12)
-    last = {start + 2 for _, start in batch.places}
-    assert last == set(range(19, 31))
-
-
-def test_without_events_every_step_is_alike() -> None:
-    replay = Replay()
-    quiet = random_episode(9)
-    replay.add(Episode(quiet.frames, quiet.actions, *[np.zeros(9)] * 3))
-    plain = replay.sample(8, 4, random.Random(0))
-    assert torch.equal(
-        plain.pixels, replay.sample(8, 4, random.Random(0), event_share=0.5).pixels
-    )
-
-
 def test_empty_replay_says_so() -> None:
     with pytest.raises(ValueError, match="empty"):
-        Replay().sample(1, 1, random.Random(0))
+        sample(Replay(), 1, 1, seed=0)
 
 
 def test_an_ended_episode_does_not_go_on() -> None:
     episode = random_episode(3, "terminated")
     with pytest.raises(ValueError, match="ended"):
         episode.merge(episode)
-
-
-def test_oldest_finished_episodes_are_forgotten() -> None:
-    replay = Replay(max_frames=10)
-    still_open = replay.add(random_episode(4))
-    ids = [replay.add(random_episode(4, "terminated")) for _ in range(3)]
-    assert replay.ids == [still_open, ids[-1]] and replay.num_steps == 8
-    replay.append(still_open, random_episode(1))
-    assert replay.num_steps == 9
 
 
 def test_batch_refuses_wrong_shapes() -> None:
@@ -322,22 +270,22 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
 def test_resumed_replay_samples_identically(tmp_path: Path) -> None:
     replay = golden_replay()
     index = replay.save(tmp_path)
-    at_save = replay.sample(8, 4, random.Random(1))
+    at_save = sample(replay, 8, 4, seed=1)
     finished = (tmp_path / "000000.npz").stat().st_mtime_ns
 
     replay.append(1, random_episode(3, "terminated"))
     replay.add(random_episode(6))
     replay.save(tmp_path)
-    later = replay.sample(8, 4, random.Random(2))
+    later = sample(replay, 8, 4, seed=2)
     assert (tmp_path / "000000.npz").stat().st_mtime_ns == finished
 
     resumed = Replay.load(tmp_path)
-    assert_same_batch(resumed.sample(8, 4, random.Random(2)), later)
+    assert_same_batch(sample(resumed, 8, 4, seed=2), later)
     assert resumed.num_steps == replay.num_steps
     assert resumed.add(random_episode(1)) == 4
 
     earlier = Replay.load(tmp_path, index)
-    assert_same_batch(earlier.sample(8, 4, random.Random(1)), at_save)
+    assert_same_batch(sample(earlier, 8, 4, seed=1), at_save)
     earlier.append(1, random_episode(1))  # open again
 
 
@@ -348,21 +296,6 @@ def test_saved_open_episode_is_rewritten(tmp_path: Path) -> None:
     earlier.append(1, random_episode(2, "terminated"))
     earlier.save(tmp_path)
     assert_same_episode(Replay.load(tmp_path)[1], earlier[1])
-
-
-def test_forgotten_files_go_one_save_late(tmp_path: Path) -> None:
-    replay = Replay(max_frames=8)
-    replay.add(random_episode(4, "terminated"))
-    before = replay.save(tmp_path)
-    for _ in range(2):
-        replay.add(random_episode(4, "terminated"))
-    replay.save(tmp_path)
-    assert Replay.load(tmp_path, before).ids == [0]
-    replay.save(tmp_path)
-    assert sorted(p.name for p in tmp_path.glob("*.npz")) == [
-        "000001.npz",
-        "000002.npz",
-    ]
 
 
 def test_folder_without_a_replay(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Where a run's numbers go: a CSV file, TensorBoard, and W&B when asked."""
+"""A run's metrics: their means over an epoch, and where they go: a CSV file,
+TensorBoard, and W&B when asked."""
 
 from __future__ import annotations
 
@@ -9,9 +10,45 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from torch import Tensor
+
 from iris_core.config import Config, ConfigError
 from iris_core.runtime.files import write_atomic
 from iris_core.training.runs import Run
+
+
+class Meter:
+    """Means of what an epoch's steps report, by "phase/metric", kept on the device
+    until asked for: nothing waits for a GPU."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float | Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, phase: str, metrics: Mapping[str, float | Tensor]) -> None:
+        """Note one step's metrics: numbers or scalar tensors."""
+        for name, value in metrics.items():
+            self.add_one(f"{phase}/{name}", value)
+
+    def add_one(self, name: str, value: float | Tensor, count: int = 1) -> None:
+        self.sums[name] = self.sums.get(name, 0.0) + value
+        self.counts[name] = self.counts.get(name, 0) + count
+
+    def seconds(self, phase: str, seconds: float, steps: int) -> None:
+        """Note how long a phase took; its mean is seconds a step."""
+        if steps > 0:
+            self.add_one(f"{phase}/seconds_per_step", seconds, steps)
+
+    def means(self) -> dict[str, float]:
+        """The mean of every metric so far."""
+        return {n: float(total) / self.counts[n] for n, total in self.sums.items()}
+
+    def state_dict(self) -> dict[str, tuple[float, int]]:
+        return {n: (float(total), self.counts[n]) for n, total in self.sums.items()}
+
+    def load_state_dict(self, state: dict[str, tuple[float, int]]) -> None:
+        self.sums = {name: total for name, (total, _) in state.items()}
+        self.counts = {name: count for name, (_, count) in state.items()}
 
 
 class Logger(Protocol):

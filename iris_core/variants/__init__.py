@@ -1,0 +1,1 @@
+"""Where this library departs from the paper: one departure a module."""

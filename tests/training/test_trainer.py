@@ -1,0 +1,414 @@
+"""A whole run: what it leaves behind, and that stopping it changes nothing."""
+
+import itertools
+import json
+import math
+import os
+import random
+import signal
+import time
+from copy import deepcopy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from running import (
+    ACTIONS,
+    StopAt,
+    assert_same,
+    everything,
+    make_state,
+    place_of,
+    resume,
+    rows_of,
+    run_to,
+    same,
+    train,
+)
+
+from iris_core.config import ConfigError
+from iris_core.data.episode import Episode
+from iris_core.models.agent import Agent
+from iris_core.models.losses import Losses
+from iris_core.training import checkpoint
+from iris_core.training import trainer as trainer_module
+from iris_core.training.callback import Callback
+from iris_core.training.callbacks import default_callbacks
+from iris_core.training.components import DivergedError
+from iris_core.training.runs import Run
+from iris_core.training.trainer import Trainer
+
+BREAKOUT = [
+    "env.game=Breakout",
+    "env.noop_max=5",
+    "env.test_max_raw_frames=40",  # an agent that does not fire would play for ever
+    "env.max_raw_frames=200",  # so that an episode is cut short as well
+    "collection.steps_per_epoch=80",
+    "collection.warm_start_steps=60",
+    "evaluation.every=3",
+]
+
+
+def test_what_a_run_leaves_behind(finished):
+    state, _ = finished
+    run = state.run
+    files = [
+        "config.yaml",
+        "versions.json",
+        "metrics.csv",
+        "results.json",
+        "learning_curve.png",
+        "checkpoints/last.pt",
+        "checkpoints/agent.safetensors",
+        "checkpoints/best.safetensors",
+        "media/reconstructions/epoch_0002.png",
+        "media/reconstructions/epoch_0003.png",
+        "media/episodes/imagination/epoch_0003.png",
+        "media/episodes/imagination/best.npz",
+        "media/episodes/test/best.npz",
+        "media/episodes/test/final.png",
+        "replay/index.json",
+    ]
+    for name in files:
+        assert (run.path / name).stat().st_size > 0, name
+    assert list(run.tensorboard.glob("events.*"))
+    assert not list(run.path.rglob("*.part"))
+    (run.path / "plain").touch()  # others may read what they may read elsewhere
+    modes = {(run.path / name).stat().st_mode for name in [*files, "plain"]}
+    assert len(modes) == 1
+    assert Run.open(run.path).config == state.config
+    agent = Agent.load(run.agent)
+    results = json.loads((run.path / "results.json").read_text())
+    assert agent.actions == ACTIONS and agent.card is not None
+    assert agent.card.preset == results["preset"]
+    assert agent.card.preset.startswith("smoke")
+    assert agent.card.steps == results["env_steps"] == state.progress.env_steps
+    assert agent.card.commit == results["commit"] == run.commit
+    assert agent.card.minutes == round(results["training_minutes"], 2)
+    Episode.load(run.episodes("test") / "best.npz")
+    Episode.load(run.episodes("imagination") / "best.npz")
+
+
+def test_the_metrics_of_a_run(finished):
+    state, _ = finished
+    rows = rows_of(state.run)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [float(row["env_steps"]) for row in rows] == [60, 80, 80]
+    assert state.replay.num_steps == 80 == sum(map(len, state.replay))
+    trained = {
+        name: [bool(row[f"{name}/loss"]) for row in rows] for name in state.components
+    }
+    assert trained == {
+        "tokenizer": [True] * 3,
+        "world_model": [True] * 3,
+        "actor_critic": [False, True, True],
+    }
+    assert [bool(row["test/return"]) for row in rows] == [False, True, True]
+    collected = [bool(row["collect/seconds_per_step"]) for row in rows]
+    assert collected == [True, True, False]
+    assert [c.updates for c in state.components.values()] == [9, 9, 4]
+    results = json.loads((state.run.path / "results.json").read_text())
+    assert results["game"] == "Catch" and results["episodes"] == 2
+    assert [row["name"] for row in results["table"]] == ["this agent"]
+    assert results["table"][0]["mean"] == np.mean(results["returns"])
+
+
+class Events(Callback):
+    """Counts the events of a run, and checks where it is when they come."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_train_start(self, state) -> None:
+        self.seen.append("start")
+
+    def on_step(self, state) -> None:
+        assert state.progress.step > 0
+        if self.seen[-1] != "step":
+            self.seen.append("step")
+
+    def on_phase_end(self, state) -> None:
+        assert state.progress.step == 0
+        self.seen.append("phase")
+
+    def on_epoch_end(self, state, metrics) -> None:
+        assert "tokenizer/loss" in metrics and state.meter.means()
+        self.seen.append(f"epoch {state.progress.epoch}")
+
+    def on_checkpoint(self, state) -> None:
+        self.seen.append(f"checkpoint {state.progress.epoch}")
+
+    def on_train_end(self, state, result) -> None:
+        self.seen.append("end")
+
+    def on_exit(self, state) -> None:
+        self.seen.append("exit")
+
+
+def test_the_events_of_a_run(tmp_path):
+    events = Events()
+    Trainer(make_state(tmp_path, "collection.epochs=1"), [events]).run()
+    warm, phase, idle = ["step", "phase"], ["step", "phase"], ["phase"]
+    assert events.seen == [
+        "start",
+        *(warm + phase * 3 + idle + ["epoch 1", "checkpoint 2"]),
+        *(phase * 3 + ["epoch 2", "checkpoint 3"]),
+        *(phase * 3 + ["epoch 3", "checkpoint 4"]),
+        *("end", "exit"),
+    ]
+
+
+PLACES = [
+    (1, "warm_start", 3),
+    (1, "collect", 4),
+    (1, "tokenizer", 0),
+    (1, "tokenizer", 2),
+    (1, "world_model", 1),
+    (2, "collect", 0),  # between two epochs
+    (2, "world_model", 2),
+    (2, "actor_critic", 1),
+    (2, "test", 0),
+    (3, "tokenizer", 1),
+    (4, "finish", 0),
+]
+
+
+def test_a_run_that_is_stopped_again_and_again(finished, tmp_path):
+    """It ends as if it never had been: the same weights, experience and numbers."""
+    state = make_state(tmp_path)
+    for place in PLACES:
+        run_to(state, place)
+        torch.rand(3), np.random.rand(), random.random()  # a new process is elsewhere
+        state = resume(state)
+        assert place_of(state) == place
+    train(state)
+    assert_same(everything(state), finished[1])
+
+
+def test_a_game_that_is_stopped_again_and_again(tmp_path):
+    """The same with an emulator, lost lives, time limits and open episodes."""
+    straight = make_state(tmp_path, *BREAKOUT)
+    train(straight)
+    episodes = list(straight.replay)
+    assert any(episode.terminated.any() for episode in episodes)
+    assert any(episode.truncated.any() for episode in episodes)
+    assert not all(episode.finished for episode in episodes)
+    expected = everything(straight)
+    state = make_state(tmp_path, *BREAKOUT)
+    for place in [(1, "warm_start", 20), (1, "collect", 30), (2, "collect", 33)]:
+        run_to(state, place)
+        state = resume(state)
+    train(state)
+    assert_same(everything(state), expected)
+
+
+def test_several_updates_on_each_rollout(tmp_path):
+    overrides = ["actor_critic.updates_per_dream=3"]
+    straight = make_state(tmp_path, *overrides)
+    rollouts, imagine = [], straight.actor_critic.imagine
+    straight.actor_critic.imagine = lambda: rollouts.append(imagine()) or rollouts[-1]
+    train(straight)
+    assert len(rollouts) == 4  # two in each of two epochs
+    assert straight.actor_critic.updates == 12
+    expected = everything(straight)
+    state = make_state(tmp_path, *overrides)
+    run_to(state, (2, "actor_critic", 1))
+    state = resume(state)
+    train(state)
+    assert_same(everything(state), expected)
+
+
+def test_time_counts_up_to_a_stop(tmp_path):
+    state = make_state(tmp_path)
+    run_to(state, (1, "collect", 4))
+    assert state.progress.seconds > 0
+    assert state.progress.cpu_seconds > 0
+    assert state.meter.counts["collect/seconds_per_step"] == 4
+    state = resume(state)
+    run_to(state, (1, "tokenizer", 0))
+    assert state.meter.counts["collect/seconds_per_step"] == 10
+
+
+class PowerCut(Exception):
+    """Something that nobody foresaw."""
+
+
+class Fails(Callback):
+    """In an epoch's step, or when it should be saved."""
+
+    def __init__(self, epoch: int, event: str) -> None:
+        self.epoch = epoch
+        setattr(self, event, self.fail)
+
+    def fail(self, state) -> None:
+        if state.progress.epoch == self.epoch:
+            raise PowerCut
+
+
+def test_a_run_that_crashed(finished, tmp_path):
+    """It goes on from the last epoch's checkpoint, and comes to the same end."""
+    state = make_state(tmp_path)
+    with pytest.raises(PowerCut):
+        train(state, Fails(3, "on_step"))
+    state = resume(state)
+    assert place_of(state) == (3, "tokenizer", 0)
+    train(state)
+    assert_same(everything(state), finished[1])
+
+
+def test_a_crash_while_saving(finished, tmp_path, monkeypatch):
+    """The replay's files are ahead of the checkpoint then: they are cut back."""
+    state = make_state(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise PowerCut
+
+    class BreaksTheDisk(Callback):
+        def on_epoch_end(self, state, metrics) -> None:
+            if state.progress.epoch == 2:
+                monkeypatch.setattr(checkpoint, "write_whole", fail)
+
+    with pytest.raises(PowerCut):
+        train(state, BreaksTheDisk())
+    monkeypatch.undo()
+    state = resume(state)
+    assert state.progress.epoch == 2
+    train(state)
+    assert_same(everything(state), finished[1])
+
+
+@pytest.fixture
+def foreground():
+    """A shell's background jobs ignore Ctrl-C: have it as in the foreground."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class PressesCtrlC(Callback):
+    """After the third step of collecting in epoch 2, for real."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def on_step(self, state) -> None:
+        if place_of(state) == (2, "collect", 3):
+            for _ in range(self.times):
+                os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c(finished, tmp_path, foreground):
+    state = make_state(tmp_path)
+    assert train(state, PressesCtrlC(times=1)).interrupted
+    assert place_of(state) == (2, "collect", 3)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    state = resume(state)
+    train(state)
+    assert_same(everything(state), finished[1])
+
+
+def test_a_stopped_run_may_go_on_in_the_same_process(finished, tmp_path):
+    state = make_state(tmp_path)
+    run_to(state, (2, "world_model", 1))
+    assert not train(state).interrupted
+    assert_same(everything(state), finished[1])
+
+
+def test_ctrl_c_twice_does_not_wait(tmp_path, foreground):
+    state = make_state(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(state, PressesCtrlC(times=2))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert place_of(resume(state)) == (2, "collect", 0)
+
+
+def test_a_loss_that_is_not_a_number(finished, tmp_path):
+    state = make_state(tmp_path)
+    world_model = state.world_model
+    draw = world_model.draw_loss
+
+    def diverge() -> Losses:
+        losses = draw()
+        if world_model.updates == 7:
+            losses.terms["ends"] = losses.terms["ends"] * math.nan
+        return losses
+
+    world_model.draw_loss = diverge
+    with pytest.raises(DivergedError) as caught:
+        train(state)
+    for part in ("loss of the world_model", "nan", "update 8", "epoch 3", "ends nan"):
+        assert part in str(caught.value), part
+    state = resume(state)
+    assert state.progress.epoch == 3 and state.progress.step == 0
+    train(state)
+    assert_same(everything(state), finished[1])
+
+
+def test_resuming_a_run_that_is_finished(finished):
+    """Tests again and comes to the same result."""
+    state, expected = finished
+    state = resume(state)
+    train(state)
+    assert_same(everything(state), expected)
+
+
+def test_damaged_checkpoints(tmp_path):
+    state = make_state(tmp_path)
+    run = state.run
+    with pytest.raises(ConfigError, match="No checkpoint at"):
+        checkpoint.resume(run)
+    run_to(state, (1, "collect", 4))
+    last = run.checkpoints / checkpoint.FILE
+    whole = last.read_bytes()
+    cut = [whole[:size] for size in (0, 100, len(whole) // 2, len(whole) - 10)]
+    for content in (*cut, b"half"):  # the last is no pickle at all
+        last.write_bytes(content)
+        with pytest.raises(ConfigError, match="not a whole checkpoint"):
+            checkpoint.resume(run)
+    last.write_bytes(whole)
+    other = Run(run.path, deepcopy(run.config))
+    other.config.actor_critic.lstm_dim = 16
+    with pytest.raises(ConfigError, match="does not fit this run's config"):
+        checkpoint.resume(other)
+    next(run.replay.glob("*.npz")).unlink()
+    with pytest.raises(ConfigError, match="^no episode at"):
+        checkpoint.resume(run)
+
+
+def test_a_budget_of_minutes_ends_a_run_after_an_epoch(tmp_path, monkeypatch):
+    ticks = itertools.count(step=10)  # every phase of an epoch takes ten seconds
+    clock = SimpleNamespace(perf_counter=time.perf_counter, process_time=ticks.__next__)
+    monkeypatch.setattr(trainer_module, "time", clock)
+    overrides = ["training.cpu_minutes=1.2", "training.epochs=1", "collection.epochs=1"]
+    state = make_state(tmp_path, *overrides, "evaluation.every=9")
+    train(state)  # 50 seconds, then 40: the second epoch is finished, no third begins
+    assert state.progress.cpu_seconds == 90 and state.progress.epoch == 3
+    assert state.progress.env_steps == 40 + 20 + 20  # each epoch collects
+    assert [bool(row["test/return"]) for row in rows_of(state.run)] == [False, True]
+    again = resume(state)
+    train(again)
+    assert again.progress.epoch == 3 and again.progress.cpu_seconds == 90
+
+
+def test_the_lstm_state_is_made_anew_once_an_epoch(tmp_path):
+    state = make_state(tmp_path)
+    begin, begun = state.collector.begin, []
+
+    def noted(agent: Agent) -> None:
+        begun.append(place_of(state))
+        begin(agent)
+
+    state.collector.begin = noted
+    train(state, StopAt((2, "tokenizer", 0)))
+    assert begun == [(1, "collect", 0), (2, "collect", 0)]
+
+
+def test_a_run_needs_no_callbacks(tmp_path):
+    """And learns the same without them."""
+    other = make_state(tmp_path)
+    train(other)
+    state = make_state(tmp_path)
+    assert Trainer(state, []).run().returns is None
+    assert same(state.agent.state_dict(), other.agent.state_dict())
+    assert len(default_callbacks()) == 4
