@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from iris_core.device import autocast_for
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
 from iris_core.models.agent import Agent
+from iris_core.pretrained import load_agent
 from iris_core.replay import Episode, EpisodeStats, Replay
 from iris_core.training.collect import one_step
 
@@ -135,36 +137,58 @@ def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
 
 @torch.no_grad()
 def evaluate(
-    agent: Agent,
+    agent: Agent | str | Path,
     env: EnvConfig | None = None,
     episodes: int = 100,
     num_envs: int = 8,
     seed: int = 0,
-    temperature: float = 0.5,
-    epsilon: float = 0.0,
+    temperature: float | None = None,
+    epsilon: float | None = None,
     keep: int = 0,
     each_step: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Play test episodes at the paper's test settings; the same seed, the same play.
+    """Play test episodes of the real game; the same seed, the same play.
 
-    env: the game; the agent's own if None. keep: how many episodes keep their frames.
-    each_step is called before every step, and may raise to stop.
+        played = iris_core.evaluate("catch", episodes=20)
+        played.returns.mean()
+
+    Args:
+        agent: it, or what `load_agent` takes.
+        env: its game, otherwise set; as the agent's own settings say if None.
+        num_envs: episodes played side by side.
+        temperature: of the policy's sampling; epsilon: the chance of a random action;
+            the agent's own settings (`evaluation`) if None.
+        keep: how many episodes keep their frames.
+        each_step: called before every step; may raise to stop.
 
     Raises:
-        ConfigError: it is not the agent's game, or has other actions.
+        ConfigError: no such agent; or the game, or its actions, are not the agent's.
     """
+    agent = agent if isinstance(agent, Agent) else load_agent(agent)
+    test, env = agent.config.evaluation, env or agent.config.env
+    temperature = test.temperature if temperature is None else temperature
+    epsilon = test.epsilon if epsilon is None else epsilon
     num_envs, keep = min(num_envs, episodes), min(keep, episodes)
-    env = env or agent.config.env
     envs = make_vector(env, "test", num_envs, AutoresetMode.DISABLED)
     agent.check_game(env.game, action_meanings(envs.envs[0]))
     play = TestPlay(envs, episodes, seed, keep)
-    memory = agent.new_state(num_envs)
+    with own_randomness(agent.device, seed), autocast_for(agent.config, agent.device):
+        play_to_the_end(agent, play, temperature, epsilon, each_step)
+    envs.close()
+    return play.result()
+
+
+def play_to_the_end(
+    agent: Agent,
+    play: TestPlay,
+    temperature: float,
+    epsilon: float,
+    each_step: Callable[[], None],
+) -> None:
+    """Let the agent choose every action until all episodes are over."""
+    memory = agent.new_state(play.envs.num_envs)
     see = fast(agent.tokenizer.reconstruct, agent.device)
-    with (
-        tqdm(total=episodes, desc="test", unit="episode", leave=False) as bar,
-        own_randomness(agent.device, seed),
-        autocast_for(agent.config, agent.device),
-    ):
+    with tqdm(total=play.episodes, desc="test", unit="episode", leave=False) as bar:
         while not play.done:
             each_step()
             frames = to_frames(play.pixels, agent.device)
@@ -172,7 +196,5 @@ def evaluate(
             over = torch.from_numpy(play.step(actions.cpu().numpy())).to(agent.device)
             hidden, cell = (m.masked_fill(over[:, None], 0) for m in memory)
             memory = (hidden, cell)
-            if (ended := sum(i < episodes for i in play.stats)) > bar.n:
-                bar.update(ended - bar.n)
-    envs.close()
-    return play.result()
+            ended = sum(i < play.episodes for i in play.stats)
+            bar.update(ended - bar.n)
