@@ -47,6 +47,8 @@ NEUTRAL = (
 def load_config(preset: str = "tutorial", overrides: Sequence[str] = ()) -> Config:
     """A checked config from a preset and overrides such as `"env.game=Breakout"`.
 
+        config = iris_core.load_config("paper", ["env.game=Pong", "device=cuda"])
+
     An override may also choose from a group: `"preset=paper"` (stronger than the
     argument) or `"tokenizer/loss=small_objects"`.
 

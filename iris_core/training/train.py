@@ -1,0 +1,51 @@
+"""Training an agent from settings, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from iris_core.config import Config, ConfigError, load_config
+from iris_core.training.report import Result
+from iris_core.training.runs import Run
+from iris_core.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """How a run ended, and its folder: `play`, `evaluate` and `load_agent` take it."""
+
+    run: Run
+    result: Result
+
+
+def train(preset: str = "tutorial", overrides: Sequence[str] = ()) -> TrainedRun:
+    """Train an agent as `iris train` does; it shows how far it is.
+
+        trained = iris_core.train("tutorial", ["env.game=Breakout"])
+        trained.result.returns.mean()  # of the final test
+        iris_core.play(trained.run.path)
+
+    An interrupt (Ctrl-C, or a notebook's stop button) saves the run and returns; then
+    `result.interrupted` is true, and `iris resume` goes on with it.
+
+    Args:
+        preset: smoke (seconds), tutorial (ten minutes on a CPU), hour, surprise, paper.
+        overrides: settings by their dotted names; `iris settings` lists them.
+
+    Raises:
+        ConfigError: an unknown setting, a bad value, no such device or game.
+        DivergedError: a loss is not finite; the last checkpoint is as it was.
+    """
+    trainer = start(load_config(preset, overrides))
+    return TrainedRun(trainer.run_folder, trainer.run())
+
+
+def start(config: Config) -> Trainer:
+    """A trainer with a new run folder; none is left behind if it cannot begin."""
+    run = Run.create(config)
+    try:
+        return Trainer(config, run)
+    except ConfigError:  # an unknown game, no such device
+        run.discard()
+        raise
