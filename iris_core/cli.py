@@ -17,14 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iris_core.config.schema import ConfigError, departures, shown, walk
-from iris_core.play.options import add_play_options, add_record_options
+from iris_core.runtime.command_line import (
+    BAD_INPUT,
+    INTERRUPTED,
+    add_agent,
+    add_overrides,
+    at_least_one,
+)
+from iris_core.tools.command import add_tools, record_score, where_to_record
 
 if TYPE_CHECKING:
     from iris_core.models.agent import Agent
+    from iris_core.training.runs import Run
     from iris_core.training.state import TrainingState
-
-BAD_INPUT = 2
-INTERRUPTED = 130  # what a shell expects after Ctrl-C: 128 + SIGINT
 
 EXAMPLES = """\
 examples:
@@ -37,34 +42,21 @@ examples:
   iris resume outputs/2026-01-31/12-00-00
   iris eval outputs/2026-01-31/12-00-00 --episodes 100 --envs 8
   iris play outputs/2026-01-31/12-00-00         its dream, in a browser
+  iris play freeway_hour                        the dream of an agent of data/agents
   iris settings preset=tutorial --changed       where a preset leaves the paper
   iris figures                                  the paper's figures and tables
   iris sweep games=Pong,Boxing seeds=3          six runs, side by side with Ray
 """
 
-SWEEP_HELP = [
-    "settings of the sweep; any of iris train may follow:",
-    "  games=all            the 26; laptop: 12 of them; or names: Pong,Boxing",
-    "  seeds=1              how many, from 0; or which: [3,4]",
-    "  name=NAME            of its folder outputs/sweeps/NAME; by default PRESET-GAMES",
-    "  resources.cpu=1      cores of a run",
-    "  resources.gpu=0      GPUs of a run: 0.5 puts two runs on one",
-    "  retries=3            how often a lost or failed run is started again",
-    "  address=ADDRESS      of a Ray cluster (auto: the one around); by default this"
-    " machine",
-    "  results=FOLDER       for scores.csv, table.md and what figures read",
-    "The same command goes on with a sweep that was stopped.",
-]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (by default the shell's); returns the exit code."""
-    parser, commands = build_parser()
+    parser = build_parser()
     args, extra = parser.parse_known_args(argv)
     if args.command is None:
         parser.print_help()
         return 0
-    place_extra(args, extra, commands[args.command])
+    place_extra(args, extra)
     try:
         code = args.run(args)
         sys.stdout.flush()
@@ -80,11 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-Parsers = dict[str, argparse.ArgumentParser]
-
-
-def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
-    """The parser of `iris`, and those of its commands by name."""
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `iris`, with those of its commands."""
     parser = argparse.ArgumentParser(
         prog="iris",
         description="IRIS: an agent that learns inside its own world model.",
@@ -92,14 +81,18 @@ def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="command")
-    parsers: Parsers = {}
 
     def add(
-        run: Callable[[argparse.Namespace], int], name: str, about: str
+        run: Callable[[argparse.Namespace], int],
+        name: str,
+        about: str,
+        add_help: bool = True,
     ) -> argparse.ArgumentParser:
-        parsers[name] = commands.add_parser(name, help=about, description=about)
-        parsers[name].set_defaults(run=run)
-        return parsers[name]
+        command = commands.add_parser(
+            name, help=about, description=about, add_help=add_help
+        )
+        command.set_defaults(run=run, parser=command)
+        return command
 
     command = add(train, "train", "train an agent")
     add_overrides(command)
@@ -111,21 +104,8 @@ def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
     command.add_argument("folder", metavar="RUN", help="its run folder")
     add_device_option(command)
 
-    command = add(sweep, "sweep", "train many runs with Ray: games and seeds")
-    command.epilog = "\n".join(SWEEP_HELP)
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
-    add_overrides(command)
-    command.add_argument(
-        "--plan", action="store_true", help="print the runs and their cost, and stop"
-    )
-
     command = add(evaluate, "eval", "play test episodes with a trained agent")
-    command.add_argument(
-        "source",
-        metavar="RUN|AGENT",
-        help="a run folder, an agent's .safetensors file, a published .pt file, or the"
-        " game of a published agent",
-    )
+    add_agent(command)
     add_eval_options(command)
 
     command = add(settings, "settings", "list every setting, its value and meaning")
@@ -136,30 +116,8 @@ def build_parser() -> tuple[argparse.ArgumentParser, Parsers]:
 
     add(games, "games", "list the games")
 
-    command = add(figures, "figures", "draw the paper's figures and tables, and ours")
-    add_figure_options(command)
-
-    command = add(play_agent, "play", "watch an agent, or play its game or its dream")
-    add_play_options(command, at_least_one)
-
-    command = add(record_agent, "record", "play episodes and keep them as files")
-    add_record_options(command, at_least_one)
-
-    about = "measure how fast the components are on this machine"
-    parsers["bench"] = commands.add_parser("bench", help=about, add_help=False)
-    parsers["bench"].set_defaults(run=bench)  # it reads its own arguments
-    return parser, parsers
-
-
-def add_overrides(command: argparse.ArgumentParser) -> None:
-    """Settings such as preset=paper env.game=Pong."""
-    command.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="name=value",
-        help="preset=smoke, tutorial (if not given), hour, surprise or paper, and"
-        " settings by their dotted names; `iris settings` lists them",
-    )
+    add_tools(add)
+    return parser
 
 
 def add_eval_options(command: argparse.ArgumentParser) -> None:
@@ -199,53 +157,13 @@ def add_device_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", help="auto, cpu, cuda, mps; by default the run's")
 
 
-def add_figure_options(command: argparse.ArgumentParser) -> None:
-    """What `iris figures` draws, from what, and where it puts it."""
-    command.add_argument(
-        "names", nargs="*", metavar="FIGURE", help="figures to draw; by default all"
-    )
-    command.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="by default results/figures"
-    )
-    command.add_argument(
-        "--scores", type=Path, metavar="FILE", help="a .csv or .json of scores to add"
-    )
-    command.add_argument(
-        "--own", type=Path, metavar="PATH", help="own runs; by default results/runs"
-    )
-    command.add_argument(
-        "--algorithms",
-        default="",
-        metavar="A,B,...",
-        help="draw these, IRIS among them, and own for own runs; by default the"
-        " paper's, and later ones in files of their own",
-    )
-    command.add_argument(
-        "--replicates",
-        type=at_least_one,
-        default=50_000,
-        metavar="N",
-        help="of the bootstrap, 50,000 for print",
-    )
-
-
-def at_least_one(text: str) -> int:
-    """An argparse type: a whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
-
-
-def place_extra(
-    args: argparse.Namespace, extra: list[str], command: argparse.ArgumentParser
-) -> None:
+def place_extra(args: argparse.Namespace, extra: list[str]) -> None:
     """Take the settings that argparse leaves over when an option came before them."""
-    if args.command == "bench":
+    if hasattr(args, "arguments"):  # the command reads its own
         args.arguments = extra
         return
     if extra and (not hasattr(args, "overrides") or extra[0].startswith("-")):
-        command.error(f"unrecognized arguments: {' '.join(extra)}")
+        args.parser.error(f"unrecognized arguments: {' '.join(extra)}")
     if extra:
         args.overrides += extra
 
@@ -258,39 +176,31 @@ def train(args: argparse.Namespace) -> int:
     if args.cfg:
         print(config_to_yaml(config), end="")
         return 0
-    from iris_core.training.runs import Run
-    from iris_core.training.state import TrainingState
+    from iris_core.training.train import start
 
-    run = Run.create(config)
-    try:
-        state = TrainingState(config, run)
-    except ConfigError:  # an unknown game, no such device: leave no folder behind
-        run.discard()
-        raise
-    print(f"run folder: {run.path}")
+    state = start(config)
+    print(f"run folder: {state.run.path}")
     return finish(state)
 
 
 def resume(args: argparse.Namespace) -> int:
     """iris resume RUN [--device DEVICE]"""
+    from iris_core.training import checkpoint
     from iris_core.training.runs import Run
 
     run = Run.open(args.folder)
     run.config.device = args.device or run.config.device
-    from iris_core.training import checkpoint
-
     return finish(checkpoint.resume(run))
 
 
 def finish(state: TrainingState) -> int:
     """Train to the end, or until Ctrl-C, and say how to continue; the exit code."""
-    from iris_core.training.callbacks import default_callbacks
     from iris_core.training.components import DivergedError
-    from iris_core.training.trainer import Trainer
+    from iris_core.training.train import train_state
 
     command = f"iris resume {shlex.quote(str(state.run.path))}"
     try:
-        result = Trainer(state, default_callbacks()).run()
+        result = train_state(state)
     except DivergedError as error:
         print(f"iris: {error}\nTo go on from there: {command}", file=sys.stderr)
         return BAD_INPUT
@@ -298,20 +208,6 @@ def finish(state: TrainingState) -> int:
         print(f"\nInterrupted and saved. To continue: {command}")
         return INTERRUPTED
     return 0
-
-
-def sweep(args: argparse.Namespace) -> int:
-    """iris sweep [options] [overrides] [--plan]"""
-    from iris_core.sweep.plan import read_sweep
-    from iris_core.sweep.run import run_sweep
-
-    wanted = read_sweep(args.overrides)
-    try:
-        failed = run_sweep(wanted, only_plan=args.plan)
-    except KeyboardInterrupt:
-        print("\nStopped; the runs are saved. The same command goes on with them.")
-        return INTERRUPTED
-    return BAD_INPUT if failed else 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -322,68 +218,24 @@ def evaluate(args: argparse.Namespace) -> int:
     if args.out is not None:
         check_writable(args.out)
     table, told = where_to_record(agent, args)
-    report = play(agent, args)
+    report = test_report(agent, args)
     text = json.dumps(report, indent=2) + "\n"
     if args.out is None:
         print(text, end="")
     else:
         args.out.write_text(text, encoding="utf-8")
-    low, high = report["interval_95"]
-    line = f"{agent.game}: mean return {report['mean']:.2f} [{low:.2f}, {high:.2f}]"
-    if report["human_normalised"] is not None:
-        line += f", human-normalised {report['human_normalised']:.3f}"
-    print(line, file=sys.stderr)
+    print(summary(report), file=sys.stderr)
     if table is not None:
-        told = record(agent, report, table)
+        told = record_score(agent, report, table)
     print(told, file=sys.stderr)
     return 0
 
 
-def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None, str]:
-    """The table that a score goes to; or None, and why.
-
-    ConfigError if a table was asked for and the score does not belong in one.
-    """
-    from iris_core.own_runs import results_folder, runs_of_csv
-
-    if args.no_record:
-        return None, "Not recorded, as asked."
-    why = ""
-    if agent.card is None:
-        why = "its file does not say how the agent was trained"
-    elif args.temperature not in (None, agent.config.evaluation.temperature):
-        why = "its settings name another test temperature"
-    elif args.noops not in (None, agent.config.env.test_noop_max):
-        why = "its settings name other test starts"
-    if why and args.record:
-        raise ConfigError(f"{args.source} can't be recorded: {why}. Leave out --record")
-    if why:
-        return None, f"Not recorded: {why}."
-    try:
-        table = args.record or results_folder() / "scores.csv"
-    except ConfigError:  # an installed copy of the library, outside its repository
-        return None, "Not recorded: give a table with --record FILE."
-    if table.exists():
-        runs_of_csv(table)  # refuse a bad one before the work for it is done
-    return table, ""
-
-
-def record(agent: Agent, report: dict[str, Any], table: Path) -> str:
-    """Add a score to a table of own runs; says what was done."""
-    from iris_core.own_runs import append_run, run_of_agent
-
-    run = run_of_agent(agent, report["returns"])
-    if append_run(run, table):
-        return f"Recorded in {table}"
-    return f"{table} has this score already"
-
-
-def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
+def test_report(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
     """Test episodes of an agent, and what they say about it, ready for JSON."""
     from iris_core.config import check
     from iris_core.device import resolve_device
-    from iris_core.evaluation.test_play import evaluate as play_episodes
-    from iris_core.evaluation.test_play import standard_error
+    from iris_core.evaluation import test_play
     from iris_core.scores import human_normalised
 
     config = agent.config
@@ -394,16 +246,14 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
     if args.noops is not None:
         config.env.test_noop_max = args.noops
     check(config)
-    played = play_episodes(
+    played = test_play.evaluate(
         agent.to(resolve_device(config.device)),
         episodes=args.episodes,
         num_envs=args.envs,
         seed=args.seed,
-        temperature=test.temperature,
-        epsilon=test.epsilon,
     )
     mean = float(played.returns.mean())
-    reach = 1.96 * standard_error(played.returns)
+    reach = 1.96 * test_play.standard_error(played.returns)
     return {
         "agent": args.source,
         "game": agent.game,
@@ -421,31 +271,13 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def figures(args: argparse.Namespace) -> int:
-    """iris figures [FIGURE ...] [--out FOLDER] [--scores FILE] [--replicates N] ..."""
-    from iris_core.figures.write import all_figures, write_figures
-    from iris_core.own_runs import results_folder
-
-    folder = args.out or results_folder().parent / "figures"
-    algorithms = [name.strip() for name in args.algorithms.split(",") if name.strip()]
-    found = all_figures(folder, args.scores, args.own, algorithms, args.replicates)
-    for name in write_figures(folder, found, args.names):
-        print(folder / f"{name}.pdf")
-    return 0
-
-
-def play_agent(args: argparse.Namespace) -> int:
-    """iris play RUN|AGENT [--mode MODE] [--out FILE | --serve] ..."""
-    from iris_core.play import command
-
-    return command.play(args)
-
-
-def record_agent(args: argparse.Namespace) -> int:
-    """iris record RUN|AGENT [--mode MODE] [--episodes N] [--out FOLDER] ..."""
-    from iris_core.play import command
-
-    return command.record(args)
+def summary(report: dict[str, Any]) -> str:
+    """The mean of a report, with its interval, in a line."""
+    low, high = report["interval_95"]
+    line = f"{report['game']}: mean return {report['mean']:.2f} [{low:.2f}, {high:.2f}]"
+    if report["human_normalised"] is not None:
+        line += f", human-normalised {report['human_normalised']:.3f}"
+    return line
 
 
 def check_writable(path: Path) -> None:
@@ -494,23 +326,8 @@ def games(args: argparse.Namespace) -> int:
         ("the others of the Arcade Learning Environment", others),
     ):
         print(f"{title}:")
-        print(
-            textwrap.fill(
-                ", ".join(names), 80, initial_indent="  ", subsequent_indent="  "
-            )
-        )
+        print(textwrap.indent(textwrap.fill(", ".join(names), 78), "  "))
     return 0
-
-
-def bench(args: argparse.Namespace) -> int:
-    """iris bench [arguments]"""
-    if args.arguments[:1] == ["play"]:
-        from iris_core.widgets import bench as frames
-
-        return frames.main(args.arguments[1:])
-    from iris_core import bench as benchmarks
-
-    return benchmarks.main(args.arguments) or 0
 
 
 if __name__ == "__main__":

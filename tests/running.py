@@ -18,11 +18,10 @@ from iris_core.data.replay_buffer import Replay
 from iris_core.models.agent import Agent
 from iris_core.training import checkpoint
 from iris_core.training.callback import Callback, Result
-from iris_core.training.callbacks import default_callbacks
 from iris_core.training.runs import Run
 from iris_core.training.schedule import COMPONENTS, phases
 from iris_core.training.state import TrainingState
-from iris_core.training.trainer import Trainer
+from iris_core.training.train import train_state
 
 SMALL = [  # of the smoke preset
     "device=cpu",
@@ -67,7 +66,7 @@ def make_agent(*overrides: str) -> Agent:
 
 def train(state: TrainingState, *callbacks: Callback) -> Result:
     """Run to the end, or until a callback asks it to stop; these come first."""
-    return Trainer(state, [*callbacks, *default_callbacks()]).run()
+    return train_state(state, callbacks)
 
 
 def resume(state: TrainingState) -> TrainingState:

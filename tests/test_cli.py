@@ -18,7 +18,7 @@ from iris_core.config import (
 )
 from iris_core.models.agent import Agent, Card
 from iris_core.own_runs import own_runs
-from iris_core.training.component import DivergedError
+from iris_core.training.components import DivergedError
 from iris_core.training.runs import Run
 
 
@@ -52,7 +52,7 @@ def test_every_command_has_help(command, capsys):
 
 def test_bench_reads_its_own_arguments(monkeypatch):
     seen = []
-    fake = SimpleNamespace(main=seen.append)
+    fake = SimpleNamespace(main=lambda arguments: seen.append(arguments) or 0)
     monkeypatch.setitem(sys.modules, "iris_core.bench", fake)
     monkeypatch.setattr("iris_core.bench", fake, raising=False)
     assert cli.main(["bench", "--help", "tokenizer", "--repeats", "3"]) == 0
@@ -246,9 +246,9 @@ def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
 
 def test_eval_from_starts_that_differ(capsys, tmp_path, monkeypatch):
     asked = []
-    real = cli.play
+    real = cli.test_report
     monkeypatch.setattr(
-        cli, "play", lambda agent, args: asked.append(agent) or real(agent, args)
+        cli, "test_report", lambda agent, args: asked.append(agent) or real(agent, args)
     )
     path = str(small_agent(tmp_path / "agent.safetensors"))
     assert cli.main(["eval", path, "--episodes", "2", "--noops", "30"]) == 0
@@ -279,19 +279,21 @@ def test_eval_needs_an_episode(tmp_path):
     assert caught.value.code == 2
 
 
-def test_an_interrupted_training_says_how_to_continue(capsys, tmp_path):
-    run = SimpleNamespace(path=tmp_path / "my run")
-    trainer = SimpleNamespace(run=lambda: SimpleNamespace(interrupted=True))
-    assert cli.finish(trainer, run) == 130
-    assert f"iris resume '{run.path}'" in capsys.readouterr().out
+def test_an_interrupted_training_says_how_to_continue(capsys, tmp_path, monkeypatch):
+    state = SimpleNamespace(run=SimpleNamespace(path=tmp_path / "my run"))
+    stopped = SimpleNamespace(interrupted=True)
+    monkeypatch.setattr("iris_core.training.train.train_state", lambda _: stopped)
+    assert cli.finish(state) == 130
+    assert f"iris resume '{state.run.path}'" in capsys.readouterr().out
 
 
-def test_a_diverged_training_says_so(capsys, tmp_path):
-    class Trainer:
-        def run(self):
-            raise DivergedError("The loss of the world_model became nan")
+def test_a_diverged_training_says_so(capsys, tmp_path, monkeypatch):
+    def diverge(state):
+        raise DivergedError("The loss of the world_model became nan")
 
-    assert cli.finish(Trainer(), SimpleNamespace(path=tmp_path)) == cli.BAD_INPUT
+    monkeypatch.setattr("iris_core.training.train.train_state", diverge)
+    state = SimpleNamespace(run=SimpleNamespace(path=tmp_path))
+    assert cli.finish(state) == cli.BAD_INPUT
     message = capsys.readouterr().err
     assert "world_model became nan" in message and "iris resume" in message
 

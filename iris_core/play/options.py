@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from iris_core.runtime.command_line import add_agent
+
 MODES: dict[
     str, tuple[Literal["dream", "game", "replay"], Literal["agent", "human"]]
 ] = {
@@ -54,12 +56,7 @@ def add_record_options(
 def add_common_options(
     command: argparse.ArgumentParser, whole: Callable[[str], int]
 ) -> None:
-    command.add_argument(
-        "source",
-        metavar="RUN|AGENT",
-        help="a run folder, an agent's .safetensors file, a published .pt file, or the"
-        " game of a published agent",
-    )
+    add_agent(command)
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "--steps",

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iris_core.config import Config, ConfigError, load_config
-from iris_core.training.report import Result
+from iris_core.training.callback import Callback, Result
+from iris_core.training.callbacks import default_callbacks
 from iris_core.training.runs import Run
+from iris_core.training.state import TrainingState
 from iris_core.training.trainer import Trainer
 
 
@@ -19,7 +21,11 @@ class TrainedRun:
     result: Result
 
 
-def train(preset: str = "tutorial", overrides: Sequence[str] = ()) -> TrainedRun:
+def train(
+    preset: str = "tutorial",
+    overrides: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
+) -> TrainedRun:
     """Train an agent as `iris train` does; it shows how far it is.
 
         trained = iris_core.train("tutorial", ["env.game=Breakout"])
@@ -32,20 +38,26 @@ def train(preset: str = "tutorial", overrides: Sequence[str] = ()) -> TrainedRun
     Args:
         preset: smoke (seconds), tutorial (ten minutes on a CPU), hour, surprise, paper.
         overrides: settings by their dotted names; `iris settings` lists them.
+        callbacks: told of every event before the run's own.
 
     Raises:
         ConfigError: an unknown setting, a bad value, no such device or game.
         DivergedError: a loss is not finite; the last checkpoint is as it was.
     """
-    trainer = start(load_config(preset, overrides))
-    return TrainedRun(trainer.run_folder, trainer.run())
+    state = start(load_config(preset, overrides))
+    return TrainedRun(state.run, train_state(state, callbacks))
 
 
-def start(config: Config) -> Trainer:
-    """A trainer with a new run folder; none is left behind if it cannot begin."""
+def start(config: Config) -> TrainingState:
+    """A run that can begin; if it cannot, no run folder is left behind."""
     run = Run.create(config)
     try:
-        return Trainer(config, run)
+        return TrainingState(config, run)
     except ConfigError:  # an unknown game, no such device
         run.discard()
         raise
+
+
+def train_state(state: TrainingState, callbacks: Sequence[Callback] = ()) -> Result:
+    """Train to the end, or until Ctrl-C, with tests, logs and checkpoints."""
+    return Trainer(state, [*callbacks, *default_callbacks()]).run()
