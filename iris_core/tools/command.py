@@ -89,8 +89,8 @@ def add_figure_options(command: argparse.ArgumentParser) -> None:
 
 def sweep(args: argparse.Namespace) -> int:
     """iris sweep [options] [overrides] [--plan]"""
-    from iris_core.sweep.plan import read_sweep
-    from iris_core.sweep.run import run_sweep
+    from iris_core.tools.sweep.plan import read_sweep
+    from iris_core.tools.sweep.run import run_sweep
 
     wanted = read_sweep(args.overrides)
     try:

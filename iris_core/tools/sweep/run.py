@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from iris_core.sweep.plan import Sweep
-from iris_core.sweep.watch import Watch
-from iris_core.sweep.work import gather, part_times, ray_for, slots, work
+from iris_core.tools.sweep.plan import Sweep
+from iris_core.tools.sweep.watch import Watch
+from iris_core.tools.sweep.work import gather, part_times, ray_for, slots, work
 
 
 def run_sweep(sweep: Sweep, only_plan: bool = False) -> dict[str, str]:

@@ -22,10 +22,10 @@ from iris_core.final_test import BLIND, final_test, final_tests
 from iris_core.models.agent import Agent
 from iris_core.own_runs import learning_curves, own_runs
 from iris_core.run_table import run_table
-from iris_core.sweep import work
-from iris_core.sweep.plan import LAPTOP, Sweep, read_sweep
-from iris_core.sweep.run import run_sweep
-from iris_core.sweep.watch import Watch
+from iris_core.tools.sweep import work
+from iris_core.tools.sweep.plan import LAPTOP, Sweep, read_sweep
+from iris_core.tools.sweep.run import run_sweep
+from iris_core.tools.sweep.watch import Watch
 from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 
@@ -331,7 +331,9 @@ def kill_once_saved(folder: Path, killed: list[int]) -> None:
 def test_a_killed_worker_changes_no_result(ray, tmp_path, monkeypatch, capsys) -> None:
     sweep = make_sweep(tmp_path / "o", "games=Catch", "seeds=3")
     monkeypatch.setattr(work, "part_times", lambda *_: (SECONDS, "hand"))
-    monkeypatch.setattr("iris_core.sweep.run.part_times", lambda *_: (SECONDS, "hand"))
+    monkeypatch.setattr(
+        "iris_core.tools.sweep.run.part_times", lambda *_: (SECONDS, "hand")
+    )
     damaged = sweep.path("Catch-seed2")
     Run.create(sweep.configs["Catch-seed2"], damaged)
     (damaged / "checkpoints" / "last.pt").write_bytes(b"half")

@@ -28,7 +28,7 @@ from iris_core.final_test import final_test
 from iris_core.own_runs import METRICS, append_run, run_of_json
 from iris_core.run_table import run_table
 from iris_core.runtime.files import write_atomic
-from iris_core.sweep.plan import Sweep
+from iris_core.tools.sweep.plan import Sweep
 from iris_core.training import checkpoint
 from iris_core.training.callbacks import default_callbacks
 from iris_core.training.components import DivergedError
