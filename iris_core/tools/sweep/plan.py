@@ -20,10 +20,10 @@ LAPTOP = (  # for a small budget a game; chosen before any result was seen
 )
 # fmt: on
 GAMES = {"all": ATARI_100K, "laptop": LAPTOP}
-OPTIONS = (  # of the sweep itself; everything else is a setting of its runs
-    *("games", "seeds", "name", "retries", "address", "results"),
-    *("resources.cpu", "resources.gpu"),
-)
+# Of the sweep itself, with their defaults; all else are settings of its runs.
+OPTIONS = {"games": "all", "seeds": "1", "name": "", "results": "", "address": ""}
+OPTIONS |= {"resources.cpu": "1", "resources.gpu": "0", "retries": "3"}
+VARIED = {"env.game": "games", "seed": "seeds"}  # settings that an option stands for
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Sweep:
     results: Path
     configs: dict[str, Config]
     overrides: list[str]
-    cpu: float = 1.0
-    gpu: float = 0.0
-    retries: int = 3
-    address: str | None = None
+    cpu: float
+    gpu: float
+    retries: int
+    address: str | None
 
     def path(self, run: str) -> Path:
         """The run folder."""
@@ -69,19 +69,8 @@ def read_sweep(words: Sequence[str]) -> Sweep:
     Raises:
         ConfigError: an unknown game, option or setting, or a bad value.
     """
-    options: dict[str, str] = {}
-    overrides = []
-    for word in words:
-        key, _, value = word.partition("=")
-        if key in OPTIONS:
-            options[key] = value
-        else:
-            overrides.append(word)
-    for fixed, option in (("env.game", "games"), ("seed", "seeds")):
-        if any(word.partition("=")[0] == fixed for word in overrides):
-            raise ConfigError(f"{fixed} is what a sweep varies: write {option}=...")
-    chosen = options.get("games", "all")
-    games, seeds = read_games(chosen), read_seeds(options.get("seeds", "1"))
+    options, overrides = read_options(words)
+    games, seeds = read_games(options["games"]), read_seeds(options["seeds"])
     first = load_config(overrides=overrides)
     configs = {
         f"{game}-seed{seed}": replace(
@@ -91,19 +80,34 @@ def read_sweep(words: Sequence[str]) -> Sweep:
         for game in games
     }
     preset = preset_of(first).partition(" ")[0]
-    name = options.get("name") or f"{preset}-{chosen.strip('[]').replace(',', '+')}"
+    chosen = options["games"].strip("[]").replace(",", "+")
+    name = options["name"] or f"{preset}-{chosen}"
     folder = Path(first.outputs) / "sweeps" / name
     return Sweep(
         name,
         folder,
-        Path(options.get("results") or folder / "results"),
+        Path(options["results"] or folder / "results"),
         configs,
         overrides,
-        cpu=read_number("resources.cpu", options.get("resources.cpu", "1")),
-        gpu=read_number("resources.gpu", options.get("resources.gpu", "0")),
-        retries=int(read_number("retries", options.get("retries", "3"))),
-        address=options.get("address"),
+        cpu=read_number("resources.cpu", options["resources.cpu"]),
+        gpu=read_number("resources.gpu", options["resources.gpu"]),
+        retries=int(read_number("retries", options["retries"])),
+        address=options["address"] or None,
     )
+
+
+def read_options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The sweep's own options, all of them, and the settings of its runs."""
+    options, overrides = dict(OPTIONS), []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key in VARIED:
+            raise ConfigError(f"{key} is what a sweep varies: write {VARIED[key]}=...")
+        if key in OPTIONS:
+            options[key] = value
+        else:
+            overrides.append(word)
+    return options, overrides
 
 
 def read_games(text: str) -> tuple[str, ...]:

@@ -31,26 +31,6 @@ class Standing:
     left: float = 0.0
 
 
-def standing(sweep: Sweep, run: str, seconds: Seconds) -> Standing:
-    """Read a run's folder; what is left is priced with the times of its own epochs."""
-    config, folder = sweep.configs[run], sweep.path(run)
-    attempts, metrics = folder / ATTEMPTS, folder / "metrics.csv"
-    tries = len(attempts.read_text().splitlines()) if attempts.is_file() else 0
-    rows = read(metrics) if metrics.is_file() else []
-    if not rows:
-        return Standing(tries, left=training_minutes(config, seconds))
-    last = rows[-1]
-    tests = [row["test/return"] for row in rows if "test/return" in row]
-    return Standing(
-        tries,
-        int(last["epoch"]),
-        int(float(last["env_steps"])),
-        float(last["minutes"]),
-        f"{float(tests[-1]):.2f}" if tests else "",
-        minutes_left(config, seconds, last),
-    )
-
-
 def minutes_left(config: Config, seconds: Seconds, last: dict[str, str]) -> float:
     """Of training: what the budget leaves, or the schedule at the run's own pace."""
     if budget := config.training.cpu_minutes:
@@ -71,23 +51,47 @@ class Watch:
     drawn: int = 0  # lines of the table on the screen
 
     def __post_init__(self) -> None:
-        standings = {run: self.standing(run) for run in self.sweep.configs}
-        self.tried = {run: found.tries for run, found in standings.items()}
+        self.tried = {run: at.tries for run, at in self.unfinished().items()}
 
     def plan(self, source: str) -> str:
         """What the sweep will cost, and how that is known."""
         sweep, configs = self.sweep, list(self.sweep.configs.values())
-        left = [self.standing(r).left for r in sweep.configs if not sweep.finished(r)]
+        found = self.unfinished()
         each = span(training_minutes(configs[0], self.seconds))
-        total = span(max(sum(left) / self.slots, *left, 0.0))
         return (
-            f"{sweep.name}: {len(configs)} runs, {len(configs) - len(left)} finished,"
-            f" {self.slots} side by side; {each} of training each, {total} for what is"
-            f" left, tests not counted (by {source})"
+            f"{sweep.name}: {len(configs)} runs, {len(configs) - len(found)} finished,"
+            f" {self.slots} side by side; {each} of training each, {self.left(found)}"
+            f" for what is left, tests not counted (by {source})"
         )
 
     def standing(self, run: str) -> Standing:
-        return standing(self.sweep, run, self.seconds)
+        """Read a run's folder; what is left is priced by the times of its epochs."""
+        config, folder = self.sweep.configs[run], self.sweep.path(run)
+        attempts, metrics = folder / ATTEMPTS, folder / "metrics.csv"
+        tries = len(attempts.read_text().splitlines()) if attempts.is_file() else 0
+        rows = read(metrics) if metrics.is_file() else []
+        if not rows:
+            return Standing(tries, left=training_minutes(config, self.seconds))
+        last = rows[-1]
+        tests = [row["test/return"] for row in rows if "test/return" in row]
+        return Standing(
+            tries,
+            int(last["epoch"]),
+            int(float(last["env_steps"])),
+            float(last["minutes"]),
+            f"{float(tests[-1]):.2f}" if tests else "",
+            minutes_left(config, self.seconds, last),
+        )
+
+    def unfinished(self) -> dict[str, Standing]:
+        """How far the runs are that have not had their final test."""
+        sweep = self.sweep
+        return {r: self.standing(r) for r in sweep.configs if not sweep.finished(r)}
+
+    def left(self, found: dict[str, Standing]) -> str:
+        """The time for what is left of some runs: of all slots, or of the longest."""
+        left = [at.left for at in found.values()]
+        return span(max(sum(left) / self.slots, *left, 0.0))
 
     def ended(self, run: str, problem: str) -> None:
         """Say how a run ended."""
@@ -120,21 +124,16 @@ class Watch:
 
     def table(self) -> list[str]:
         """The runs under way, and the sweep as a whole."""
-        open_runs = [run for run in self.sweep.configs if not self.sweep.finished(run)]
-        found = {run: self.standing(run) for run in open_runs}
-        under_way = [run for run in open_runs if found[run].tries > self.tried[run]]
-        lines = [HEADER]
-        for run in under_way:
-            at = found[run]
-            lines.append(
-                f"{run:22}{at.tries:4}{at.epoch:7}{at.steps:10,}{at.minutes:7.1f}"
-                f"{at.test:>10}{span(at.left):>9}"
-            )
-        left = [at.left for at in found.values()]
-        total = max(sum(left) / self.slots, *left, 0.0)
-        done, waiting = len(self.sweep.configs) - len(left), len(left) - len(under_way)
-        lines.append(
-            f"{done} done, {len(under_way)} under way, {waiting} waiting;"
-            f" about {span(total)} of training left"
+        found = self.unfinished()
+        rows = [
+            f"{run:22}{at.tries:4}{at.epoch:7}{at.steps:10,}{at.minutes:7.1f}"
+            f"{at.test:>10}{span(at.left):>9}"
+            for run, at in found.items()
+            if at.tries > self.tried[run]
+        ]
+        done, waiting = len(self.sweep.configs) - len(found), len(found) - len(rows)
+        total = (
+            f"{done} done, {len(rows)} under way, {waiting} waiting;"
+            f" about {self.left(found)} of training left"
         )
-        return lines
+        return [HEADER, *rows, total]

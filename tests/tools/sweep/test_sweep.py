@@ -330,7 +330,6 @@ def kill_once_saved(folder: Path, killed: list[int]) -> None:
 @pytest.mark.timeout(900)
 def test_a_killed_worker_changes_no_result(ray, tmp_path, monkeypatch, capsys) -> None:
     sweep = make_sweep(tmp_path / "o", "games=Catch", "seeds=3")
-    monkeypatch.setattr(work, "part_times", lambda *_: (SECONDS, "hand"))
     monkeypatch.setattr(
         "iris_core.tools.sweep.run.part_times", lambda *_: (SECONDS, "hand")
     )
