@@ -10,7 +10,7 @@ import pytest
 
 from iris_core.config import ConfigError, load_config
 from iris_core.training import runs
-from iris_core.training.runs import Run, latest_run
+from iris_core.training.runs import Run
 
 
 @pytest.fixture
@@ -100,21 +100,14 @@ def test_a_folder_of_ones_own(config, tmp_path):
     assert run.path == path and Run.open(path).config == config
 
 
-def test_the_latest_run(tmp_path):
-    assert latest_run(tmp_path) is None
-    assert latest_run(tmp_path / "absent") is None
-    for name in (
-        "2026-01-30/23-59-59",
-        "2026-01-31/09-00-00",
-        "2026-01-31/10-00-00",
-        "2026-01-31/10-00-00-2",
-        "2026-01-31/10-00-00-10",
-        "2026-01-31/notes",
-    ):
+def test_the_hint_at_the_last_run(tmp_path):
+    names = ("2026-01-30/23-59-59", "2026-01-31/09-00-00", "2026-01-31/10-00-00-2")
+    for name in names:
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "config.yaml").touch()
     (tmp_path / "2026-02-01/00-00-00").mkdir(parents=True)  # no config: not a run
-    assert latest_run(tmp_path) == tmp_path / "2026-01-31/10-00-00-10"
+    for absent in (tmp_path, tmp_path / "2026-01-30", tmp_path / "2026-01-30" / "x"):
+        assert runs.recent(absent) == f" The last run is {tmp_path / names[2]}."
 
 
 def test_opening_what_is_no_run(config, tmp_path):

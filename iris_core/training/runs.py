@@ -25,7 +25,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from iris_core.config import Config, ConfigError, config_from_yaml, config_to_yaml
+from iris_core.device import resolve_device
 from iris_core.runtime.files import write_atomic
 
 FOLDERS = (
@@ -78,7 +81,7 @@ class Run:
         Raises:
             ConfigError: missing, not a run folder, unreadable, or not writable.
         """
-        path = Path(path)
+        path = Path(path).expanduser()
         if not path.exists():
             raise ConfigError(f"no such run folder: {path}.{recent(path)}")
         if not (path / "config.yaml").is_file():
@@ -171,24 +174,11 @@ def new_folder(outputs: Path) -> Path:
             return path
 
 
-def latest_run(outputs: str | Path = "outputs") -> Path | None:
-    """The run folder made last under `outputs`; None if there is none."""
-    folders = [found.parent for found in Path(outputs).glob("????-??-??/*/config.yaml")]
-    return max(folders, key=start_order, default=None)
-
-
-def start_order(path: Path) -> tuple[str, list[int]]:
-    """Sorts run folders by start: the day, then hh-mm-ss and its suffix as numbers."""
-    parts = path.name.split("-")
-    return path.parent.name, [int(part) if part.isdigit() else -1 for part in parts]
-
-
 def recent(path: Path) -> str:
     """A hint at the last run around `path`, as the end of a message."""
     for outputs in (path, path.parent, path.parent.parent, Path("outputs")):
-        found = latest_run(outputs)
-        if found is not None:
-            return f" The last run is {found}."
+        if last := max(outputs.glob("????-??-??/*/config.yaml"), default=None):
+            return f" The last run is {last.parent}."
     return ""
 
 
@@ -225,10 +215,6 @@ def library_version(name: str) -> str | None:
 
 def device_name(device: str) -> str:
     """The machine behind a `device` setting: `cuda: NVIDIA A100`, `cpu: x86_64` ..."""
-    import torch  # late: reading a run folder does not need it
-
-    from iris_core.device import resolve_device
-
     found = resolve_device(device)
     if found.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(found)}"
