@@ -188,6 +188,15 @@ def test_eval_of_what_is_not_there(capsys, tmp_path):
     assert "not a run folder" in refused(capsys, "eval", str(tmp_path))
 
 
+def test_commands_take_the_name_of_an_agent(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["eval", "catch", "--episodes", "1", "--no-record"]) == 0
+    assert json.loads(capsys.readouterr().out)["game"] == "Catch"
+    assert cli.main(["record", "catch", "--steps", "2"]) == 0
+    assert list(Path("media", "recordings").glob("catch-*.mp4"))
+    assert "Did you mean catch?" in refused(capsys, "play", "catsh")
+
+
 def test_eval_of_a_truncated_agent(capsys, tmp_path):
     path = small_agent(tmp_path / "agent.safetensors")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from iris_core.runtime.command_line import add_agent
+from iris_core.runtime.command_line import add_agent, at_least_one
 
 MODES: dict[
     str, tuple[Literal["dream", "game", "replay"], Literal["agent", "human"]]
@@ -20,11 +19,9 @@ MODES: dict[
 }
 
 
-def add_play_options(
-    command: argparse.ArgumentParser, whole: Callable[[str], int]
-) -> None:
-    """What `iris play` shows, and where. whole: an argparse type, a number from 1."""
-    add_common_options(command, whole)
+def add_play_options(command: argparse.ArgumentParser) -> None:
+    """What `iris play` shows, and where."""
+    add_common_options(command)
     command.add_argument("--mode", choices=MODES, default="agent-dream")
     command.add_argument(
         "--out",
@@ -40,27 +37,23 @@ def add_play_options(
     command.add_argument("--port", type=int, default=0, help="of the page; any if 0")
 
 
-def add_record_options(
-    command: argparse.ArgumentParser, whole: Callable[[str], int]
-) -> None:
+def add_record_options(command: argparse.ArgumentParser) -> None:
     """What `iris record` plays, and what it keeps."""
-    add_common_options(command, whole)
+    add_common_options(command)
     modes = [mode for mode in MODES if not mode.startswith("human")]
     command.add_argument("--mode", choices=modes, default="agent-game")
-    command.add_argument("--episodes", type=whole, default=1, metavar="N")
+    command.add_argument("--episodes", type=at_least_one, default=1, metavar="N")
     command.add_argument(
         "--out", type=Path, metavar="FOLDER", help="by default media/recordings"
     )
 
 
-def add_common_options(
-    command: argparse.ArgumentParser, whole: Callable[[str], int]
-) -> None:
+def add_common_options(command: argparse.ArgumentParser) -> None:
     add_agent(command)
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "--steps",
-        type=whole,
+        type=at_least_one,
         default=300,
         metavar="N",
         help="at most; 300 if not given",
@@ -74,4 +67,4 @@ def add_common_options(
         metavar="A,B,...",
         help="drawn side by side; the frame alone if not given",
     )
-    command.add_argument("--fps", type=whole, default=15, metavar="N")
+    command.add_argument("--fps", type=at_least_one, default=15, metavar="N")

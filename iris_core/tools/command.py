@@ -50,9 +50,9 @@ def add_tools(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add(figures, "figures", "draw the paper's figures and tables, and ours")
     add_figure_options(command)
     command = add(play, "play", "watch an agent, or play its game or its dream")
-    add_play_options(command, at_least_one)
+    add_play_options(command)
     command = add(record, "record", "play episodes and keep them as files")
-    add_record_options(command, at_least_one)
+    add_record_options(command)
     about = "measure how fast the components are on this machine"
     add(bench, "bench", about, add_help=False).set_defaults(arguments=[])
 
