@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iris_core.tools.sweep.plan import Sweep
-from iris_core.tools.sweep.watch import Watch
+from iris_core.tools.sweep.watch import LiveTable
 from iris_core.tools.sweep.work import gather, part_times, ray_for, slots, work
 
 
@@ -19,12 +19,12 @@ def run_sweep(sweep: Sweep, only_plan: bool = False) -> dict[str, str]:
     with ray_for(sweep) as ray:
         count = slots(ray, sweep)
         seconds, source = part_times(ray, sweep)
-        watch = Watch(sweep, seconds, count)
-        print(watch.plan(source), flush=True)
+        table = LiveTable(sweep, seconds, count)
+        print(table.plan(source), flush=True)
         if only_plan:
             return {}
         gather(sweep, [run for run in sweep.configs if sweep.finished(run)])
-        failed = work(ray, sweep, watch.ended, watch.look)
-        watch.clear()
+        failed = work(ray, sweep, table.run_ended, table.refresh)
+        table.clear()
     print(f"results: {sweep.results}\nfigures: iris figures --own {sweep.results}")
     return failed

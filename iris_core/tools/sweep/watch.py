@@ -19,7 +19,7 @@ HEADER = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class Status:
     """How far a run is. test: mean return of its last test, if there was one; left:
     minutes of training."""
 
@@ -41,7 +41,7 @@ def minutes_left(config: Config, seconds: Seconds, last: dict[str, str]) -> floa
 
 
 @dataclass
-class Watch:
+class LiveTable:
     """Prints a line as each run ends, and below it the table of those under way."""
 
     sweep: Sweep
@@ -64,17 +64,17 @@ class Watch:
             f" for what is left, tests not counted (by {source})"
         )
 
-    def standing(self, run: str) -> Standing:
+    def status(self, run: str) -> Status:
         """Read a run's folder; what is left is priced by the times of its epochs."""
         config, folder = self.sweep.configs[run], self.sweep.path(run)
         attempts, metrics = folder / ATTEMPTS, folder / "metrics.csv"
         tries = len(attempts.read_text().splitlines()) if attempts.is_file() else 0
         rows = read(metrics) if metrics.is_file() else []
         if not rows:
-            return Standing(tries, left=training_minutes(config, self.seconds))
+            return Status(tries, left=training_minutes(config, self.seconds))
         last = rows[-1]
         tests = [row["test/return"] for row in rows if "test/return" in row]
-        return Standing(
+        return Status(
             tries,
             int(last["epoch"]),
             int(float(last["env_steps"])),
@@ -83,17 +83,17 @@ class Watch:
             minutes_left(config, self.seconds, last),
         )
 
-    def unfinished(self) -> dict[str, Standing]:
+    def unfinished(self) -> dict[str, Status]:
         """How far the runs are that have not had their final test."""
         sweep = self.sweep
-        return {r: self.standing(r) for r in sweep.configs if not sweep.finished(r)}
+        return {r: self.status(r) for r in sweep.configs if not sweep.finished(r)}
 
-    def left(self, found: dict[str, Standing]) -> str:
+    def left(self, found: dict[str, Status]) -> str:
         """The time for what is left of some runs: of all slots, or of the longest."""
         left = [at.left for at in found.values()]
         return span(max(sum(left) / self.slots, *left, 0.0))
 
-    def ended(self, run: str, problem: str) -> None:
+    def run_ended(self, run: str, problem: str) -> None:
         """Say how a run ended."""
         self.clear()
         if problem:
@@ -108,11 +108,11 @@ class Watch:
             flush=True,
         )
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Draw the table anew; a file or a pipe gets the lines of ended runs only."""
         if sys.stdout.isatty():
             self.clear()
-            lines = self.table()
+            lines = self.lines()
             print("\n".join(lines), flush=True)
             self.drawn = len(lines)
 
@@ -122,7 +122,7 @@ class Watch:
             print(f"\033[{self.drawn}A\033[J", end="")
             self.drawn = 0
 
-    def table(self) -> list[str]:
+    def lines(self) -> list[str]:
         """The runs under way, and the sweep as a whole."""
         found = self.unfinished()
         rows = [

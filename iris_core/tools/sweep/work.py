@@ -154,12 +154,12 @@ def part_times(ray: Any, sweep: Sweep) -> tuple[Seconds, str]:
 
 
 def work(
-    ray: Any, sweep: Sweep, ended: Notice, look: Callable[[], None]
+    ray: Any, sweep: Sweep, on_run_end: Notice, on_refresh: Callable[[], None]
 ) -> dict[str, str]:
     """Train all runs that are not finished; what went wrong, by run.
 
-    ended: called as each run ends. look: called every few seconds. KeyboardInterrupt
-    lets the runs save themselves first.
+    on_run_end: called as each run ends. on_refresh: called every few seconds.
+    KeyboardInterrupt lets the runs save themselves first.
     """
     train = task(ray, sweep, train_run)
     waiting = {
@@ -177,8 +177,8 @@ def work(
                     failed[run] = problem
                 else:
                     gather(sweep, [run])
-                ended(run, problem)
-            look()
+                on_run_end(run, problem)
+            on_refresh()
     except KeyboardInterrupt:
         for reference in waiting:
             ray.cancel(reference)

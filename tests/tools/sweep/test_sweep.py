@@ -25,7 +25,7 @@ from iris_core.run_table import run_table
 from iris_core.tools.sweep import work
 from iris_core.tools.sweep.plan import LAPTOP, Sweep, read_sweep
 from iris_core.tools.sweep.run import run_sweep
-from iris_core.tools.sweep.watch import Watch
+from iris_core.tools.sweep.watch import LiveTable
 from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 
@@ -234,29 +234,29 @@ def test_final_tests_of_a_folder(tmp_path: Path) -> None:
 
 def test_the_live_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = make_sweep(tmp_path, "games=Catch", "seeds=4")
-    watch = Watch(sweep, SECONDS, slots=2)
-    assert "4 runs, 0 finished, 2 side by side" in watch.plan("a bench")
+    table = LiveTable(sweep, SECONDS, slots=2)
+    assert "4 runs, 0 finished, 2 side by side" in table.plan("a bench")
     begun = sweep.path("Catch-seed1")
     write_results(sweep.path("Catch-seed0"), "Catch", 0.5)
     begun.mkdir()
     (begun / work.ATTEMPTS).write_text("here 1\nhere 2\n")
     head = "epoch,env_steps,minutes,cpu_minutes,test/return"
     (begun / "metrics.csv").write_text(f"{head}\n1,60,2,1,0.25\n2,80,3,2,\n")
-    _, row, total = watch.table()
+    _, row, total = table.lines()
     assert row.split()[:6] == ["Catch-seed1", "2", "2", "80", "3.0", "0.25"]
     assert "1 done, 1 under way, 2 waiting; about" in total
-    left = watch.standing("Catch-seed1").left
+    left = table.status("Catch-seed1").left
     config = sweep.configs["Catch-seed1"]
     two, five = (cost.training_minutes(config, SECONDS, n) for n in (2, 5))
     assert left == pytest.approx((five - two) * 3 / two)  # at its own pace
     config.training.cpu_minutes = 5
-    assert watch.standing("Catch-seed1").left == 3
-    watch.ended("Catch-seed0", "")
-    watch.ended("Catch-seed1", "no such device")
+    assert table.status("Catch-seed1").left == 3
+    table.run_ended("Catch-seed0", "")
+    table.run_ended("Catch-seed1", "no such device")
     told = capsys.readouterr().out
     assert "Catch-seed0: 0.50 [-0.48, 1.48] (random 1.50" in told
     assert "Catch-seed1: no such device" in told
-    assert Watch(sweep, SECONDS, 2).table()[1].startswith("1 done, 0 under way")
+    assert LiveTable(sweep, SECONDS, 2).lines()[1].startswith("1 done, 0 under way")
 
 
 # What Ray has
