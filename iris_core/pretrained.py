@@ -242,8 +242,7 @@ def _text(shape: Iterable[int]) -> str:
 
 def _download(game: str) -> Path:
     try:
-        import huggingface_hub as hub
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+        from huggingface_hub import hf_hub_download
     except ImportError as error:
         raise ConfigError(
             "published agents are downloaded with huggingface_hub:"
@@ -251,20 +250,10 @@ def _download(game: str) -> Path:
         ) from error
     filename = f"pretrained_models/{game}.pt"
     try:
-        return Path(hub.hf_hub_download(repo_id=REPOSITORY, filename=filename))
-    except EntryNotFoundError as error:
-        if not isinstance(error, LocalEntryNotFoundError):
-            raise ConfigError(
-                f"no published agent for {game!r}: the paper's are the 26 games of"
-                " Atari 100k, spelled as in ALE, e.g. Breakout or MsPacman"
-            ) from error
-        raise ConfigError(_unreachable(filename, error)) from error
+        return Path(hf_hub_download(repo_id=REPOSITORY, filename=filename))
     except Exception as error:  # the client lets many kinds through
-        raise ConfigError(_unreachable(filename, error)) from error
-
-
-def _unreachable(filename: str, error: Exception) -> str:
-    return (
-        f"{filename} of {REPOSITORY} cannot be downloaded ({type(error).__name__}) and"
-        " is not in the cache: connect to the network, or give the path of a file"
-    )
+        raise ConfigError(
+            f"{filename} of {REPOSITORY} cannot be downloaded ({type(error).__name__})"
+            " and is not in the cache: connect to the network, or give the path of a"
+            " file"
+        ) from error
