@@ -21,8 +21,8 @@ from iris_core.config import (
     config_to_yaml,
     departures,
     load_config,
+    paper,
     preset_of,
-    save_config,
     walk,
 )
 from iris_core.config.load import GROUPS
@@ -50,6 +50,22 @@ def test_a_config_tells_its_preset_and_its_changes(preset):
 def test_paper_preset_changes_nothing():
     assert load_config("paper") == Config()
     assert departures(load_config("paper")) == []
+
+
+def test_departures_keep_the_papers_defaults():
+    """A group of settings may add to the paper's group, and changes none of it."""
+    config = Config()
+    for group in dataclasses.fields(config):
+        ours = getattr(config, group.name)
+        theirs = getattr(paper, type(ours).__name__, None)
+        if theirs is not None:
+            for name, value, _ in walk(theirs()):
+                assert value_of(ours, name) == value, f"{group.name}.{name}"
+
+
+def test_weight_decay_is_the_world_models_alone():
+    decays = [name for name, _, _ in walk(Config()) if name.endswith("weight_decay")]
+    assert decays == ["world_model.updates.weight_decay"]
 
 
 def test_tutorial_is_the_default_and_departs_from_the_paper():
@@ -224,7 +240,7 @@ def test_two_configs_share_nothing():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_files_and_dicts_keep_everything(preset, tmp_path):
     config = load_config(preset)
-    save_config(config, tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_text(config_to_yaml(config))
     assert config_from_yaml(tmp_path / "config.yaml") == config
     assert config_from_dict(config_to_dict(config)) == config
     assert config_from_dict(json.dumps(config_to_dict(config))) == config

@@ -1,5 +1,6 @@
-"""Settings: the schema, the presets, and loading them with Hydra."""
+"""Settings: the paper's, our departures, the presets, and loading with Hydra."""
 
+from iris_core.config.departures import Config, departures
 from iris_core.config.load import (
     PRESETS,
     check,
@@ -9,9 +10,8 @@ from iris_core.config.load import (
     config_to_yaml,
     load_config,
     preset_of,
-    save_config,
 )
-from iris_core.config.schema import Config, ConfigError, departures, walk
+from iris_core.config.setting import ConfigError, walk
 
 __all__ = [
     "PRESETS",
@@ -25,6 +25,5 @@ __all__ = [
     "departures",
     "load_config",
     "preset_of",
-    "save_config",
     "walk",
 ]

@@ -9,7 +9,13 @@ from collections.abc import Iterable
 from dataclasses import Field
 from typing import Any
 
-from iris_core.config.schema import Config, ConfigError, TokenizerConfig, walk
+from iris_core.config.departures import (
+    ActorCriticConfig,
+    Config,
+    TokenizerConfig,
+    WorldModelConfig,
+)
+from iris_core.config.setting import ConfigError, shown, walk
 
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 GROUPNORM_GROUPS = 32  # of the paper's convolutions: their channels must divide by it
@@ -75,57 +81,60 @@ def check(config: Config) -> Config:
     """The config itself, if usable; else a ConfigError that names every bad setting."""
     wrong = [bad_value(n, v, f) for n, v, f in walk(config) if not in_range(v, f)]
     if not wrong:  # the cross-checks would divide by what is out of range
-        wrong = [*tokenizer_conflicts(config.tokenizer), *other_conflicts(config)]
+        wrong = list(conflicts(config))
     if wrong:
         raise ConfigError("\n".join(wrong))
     return config
 
 
-def tokenizer_conflicts(tokenizer: TokenizerConfig) -> Iterable[str]:
-    """Tokenizer settings that are fine alone and not together."""
-    if tokenizer.architecture != "vqgan":
-        return
-    if tokenizer.channels % GROUPNORM_GROUPS:
+def conflicts(config: Config) -> Iterable[str]:
+    """Settings whose validity a range does not tell, or that do not go together."""
+    if not re.fullmatch(DEVICES, config.device):
+        yield f"device: got {config.device!r}, expected auto, cpu, mps, cuda or cuda:0."
+    if config.tokenizer.architecture == "vqgan":
+        yield from vqgan_conflicts(config.tokenizer)
+    yield from world_model_conflicts(config.world_model)
+    yield from actor_critic_conflicts(config.actor_critic)
+
+
+def vqgan_conflicts(config: TokenizerConfig) -> Iterable[str]:
+    if config.channels % GROUPNORM_GROUPS:
         yield (
-            f"tokenizer.channels={tokenizer.channels} must divide by"
+            f"tokenizer.channels={config.channels} must divide by"
             f" {GROUPNORM_GROUPS}, the groups of the vqgan's GroupNorm."
         )
-    widths = [64 >> level for level in range(tokenizer.levels)]
-    for width in tokenizer.attention_resolutions:
+    widths = [64 >> level for level in range(config.levels)]
+    for width in config.attention_resolutions:
         if width not in widths:
             yield (
                 f"tokenizer.attention_resolutions has {width}, but with"
-                f" tokenizer.levels={tokenizer.levels} the widths are {widths}."
+                f" tokenizer.levels={config.levels} the widths are {widths}."
             )
 
 
-def other_conflicts(config: Config) -> Iterable[str]:
-    """The other settings whose validity a range does not tell."""
-    if not re.fullmatch(DEVICES, config.device):
-        yield f"device: got {config.device!r}, expected auto, cpu, mps, cuda or cuda:0."
-    width, heads = config.world_model.embed_dim, config.world_model.num_heads
-    if width % heads:
+def world_model_conflicts(config: WorldModelConfig) -> Iterable[str]:
+    if config.embed_dim % config.num_heads:
         yield (
-            f"world_model.embed_dim={width} must divide by"
-            f" world_model.num_heads={heads}."
+            f"world_model.embed_dim={config.embed_dim} must divide by"
+            f" world_model.num_heads={config.num_heads}."
         )
-    world_model = config.world_model
-    if world_model.tokens_per_position > 1 and world_model.prediction != "parallel":
+    if config.tokens_per_position > 1 and config.prediction != "parallel":
         yield (
-            f"world_model.tokens_per_position={world_model.tokens_per_position} needs"
+            f"world_model.tokens_per_position={config.tokens_per_position} needs"
             " world_model.prediction=parallel: token by token there is one each."
         )
-    channels = config.actor_critic.channels
-    if world_model.dream_context >= world_model.max_blocks:
+    if config.dream_context >= config.max_blocks:
         yield (
-            f"world_model.dream_context={world_model.dream_context} must be less than"
-            f" world_model.max_blocks={world_model.max_blocks}, or no step fits."
+            f"world_model.dream_context={config.dream_context} must be less than"
+            f" world_model.max_blocks={config.max_blocks}, or no step fits."
         )
-    strided = config.actor_critic.strided
-    count = 3 if strided else 4
-    if len(channels) != count:
+
+
+def actor_critic_conflicts(config: ActorCriticConfig) -> Iterable[str]:
+    count = 3 if config.strided else 4
+    if len(config.channels) != count:
         yield (
-            f"actor_critic.channels={channels} must have {count} numbers, one for each"
-            f" convolution (actor_critic.strided={str(strided).lower()}), like"
-            f" {[32, 32, 64, 64][-count:]}."
+            f"actor_critic.channels={config.channels} must have {count} numbers, one"
+            f" for each convolution (actor_critic.strided={shown(config.strided)}),"
+            f" like {[32, 32, 64, 64][-count:]}."
         )

@@ -1,4 +1,4 @@
-"""Loading a config: the schema, then a preset, then overrides, composed by Hydra.
+"""Loading a config: the defaults, then a preset, then overrides, composed by Hydra.
 
 The shell and a notebook give the same config:
 `iris train preset=tutorial env.game=Breakout` and
@@ -24,7 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from iris_core.config.check import bad_value, check, nearest
-from iris_core.config.schema import Config, ConfigError, shown, walk
+from iris_core.config.departures import Config
+from iris_core.config.setting import ConfigError, shown, walk
 
 HERE = Path(__file__).parent
 # Groups chosen by name on the command line, and the folder with their options.
@@ -77,7 +78,7 @@ def compose_settings(overrides: list[str]) -> DictConfig:
 
 
 def register_groups() -> None:
-    """Tell Hydra's ConfigStore the schema and the options of every group."""
+    """Tell Hydra's ConfigStore the settings and the options of every group."""
     store = ConfigStore.instance()
     store.store("schema", Config)
     store.store("config", {"defaults": ["schema", {"preset": "tutorial"}]})
@@ -221,13 +222,8 @@ def config_to_yaml(config: Config) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
-def save_config(config: Config, path: str | Path) -> None:
-    """Write the config as YAML, which `config_from_yaml` reads."""
-    Path(path).write_text(config_to_yaml(config), encoding="utf-8")
-
-
 def config_from_yaml(path: str | Path) -> Config:
-    """Read a config that `save_config` wrote.
+    """Read what `config_to_yaml` gave, from a file.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown name or a bad value.
