@@ -16,7 +16,7 @@ from iris_core.bench import Timing, measure
 from iris_core.config.schema import Config
 from iris_core.device import resolve_device
 from iris_core.figures.style import BLUE, ORANGE, STYLE, WIDTH
-from iris_core.models.perceptual import LPIPS
+from iris_core.models.lpips import LPIPS
 from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 

@@ -23,11 +23,11 @@ from torch.optim import Adam, AdamW
 
 from iris_core.device import bf16_autocast
 from iris_core.dream import DreamEnv
-from iris_core.models import nets
+from iris_core.models import vqgan
 from iris_core.models.actor_critic import ActorCritic, State, masked
 from iris_core.models.agent import Agent, Sampler, categorical
-from iris_core.models.nets import SpatialAttention
 from iris_core.models.transformer import Dropout, KVCache, SelfAttention
+from iris_core.models.vqgan import SpatialAttention
 from iris_core.replay import Batch, stack_segments
 from iris_core.training.component import Component
 from iris_core.training.token_cache import TokenCache
@@ -209,7 +209,7 @@ def lay_out(component: Component, memory_format: torch.memory_format) -> None:
 
 @contextmanager
 def all_frames_at_once(trainer: Trainer) -> Iterator[None]:
-    with patch.object(nets, "GROUP", sys.maxsize):
+    with patch.object(vqgan, "GROUP", sys.maxsize):
         yield
 
 

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from iris_core.config.check import nearest
-from iris_core.config.schema import Config, ConfigError
+from iris_core.config.departures import Config
+from iris_core.config.setting import ConfigError
 from iris_core.device import resolve_device
 from iris_core.envs import ATARI_100K
 from iris_core.models.agent import Agent
-from iris_core.models.nets import FRAME_SIZE
+from iris_core.models.vqgan import FRAME_SIZE
 from iris_core.runtime.files import read_tensors
 from iris_core.training.runs import Run
 
@@ -121,7 +122,7 @@ def load_published(path_or_game: str | Path, *, config: Config | None = None) ->
         if any(name.startswith("tokenizer.lpips.") for name in tensors):
             config.tokenizer.loss.lpips_weights = str(path.absolute())
     num_actions = _shape(tensors, "world_model.embedder.embedding_tables.0.weight")[0]
-    agent = Agent.from_config(config, num_actions)
+    agent = Agent(config, [f"action {i}" for i in range(num_actions)])
     learned = {k: v for k, v in tensors.items() if not NOT_LEARNED.fullmatch(k)}
     _compare(learned, to_published(agent.state_dict()), path)
     agent.load_state_dict(from_published(learned))

@@ -29,7 +29,7 @@ def load(mode: str) -> Config:
 def make_agent(mode: str = "parallel", never_ends: bool = False) -> Agent:
     """never_ends: the world model is sure that the episode goes on."""
     torch.manual_seed(0)
-    agent = Agent.from_config(deepcopy(load(mode)), 3, ["NOOP", "LEFT", "RIGHT"]).eval()
+    agent = Agent(deepcopy(load(mode)), ["NOOP", "LEFT", "RIGHT"]).eval()
     with torch.no_grad():  # codes that decode to different frames, sharper predictions
         agent.tokenizer.embedding.weight.mul_(20)
         for p in agent.world_model.parameters():

@@ -178,7 +178,7 @@ def test_a_run_of_a_gpu_is_resumed_without_one(capsys, tmp_path):
 
 def small_agent(path: Path) -> Path:
     config = load_config("smoke")
-    Agent.from_config(config, 3, ["NOOP", "LEFT", "RIGHT"]).save(path)
+    Agent(config, ["NOOP", "LEFT", "RIGHT"]).save(path)
     return path
 
 

@@ -43,7 +43,7 @@ def load(mode: str, *overrides: str) -> Config:
 
 
 def make_agent(mode: str, *overrides: str) -> Agent:
-    agent = Agent.from_config(deepcopy(load(mode, *overrides)), 3).eval()
+    agent = Agent(deepcopy(load(mode, *overrides)), ["NOOP", "LEFT", "RIGHT"]).eval()
     with torch.no_grad():  # codes that decode to different frames, sharper predictions
         agent.tokenizer.embedding.weight.mul_(20)
         for p in agent.world_model.parameters():
@@ -450,18 +450,20 @@ def test_the_policy_remembers_what_it_saw(mode):
 @pytest.mark.parametrize("target", [False, True])
 def test_learning_again_from_a_dream(target):
     """With unchanged weights: the same values and the same gradient."""
-    agent = make_agent("parallel", "actor_critic.mask_after_end=true")
+    settings = ["actor_critic.mask_after_end=true", "actor_critic.updates_per_dream=2"]
+    agent = make_agent("parallel", *settings)
     actor_critic = agent.actor_critic
     slow = slow_copy(actor_critic) if target else None
     rollout = imagine(agent, make_starts(3, 4, real=[4, 2, 1]), 5, slow_critic=slow)
     with torch.no_grad():
-        logits, values = actor_critic.replay(rollout)
+        logits, values = actor_critic.unroll(rollout.frames, rollout.memory)
     assert torch.allclose(logits, rollout.logits, atol=1e-5)
     assert torch.allclose(values, rollout.values, atol=1e-5)
     gradients = []
-    for again in (False, True):
+    for updates in (1, 2):
+        actor_critic.config.updates_per_dream = updates
         actor_critic.zero_grad()
-        actor_critic.loss(rollout, again).total.backward()
+        actor_critic.loss(rollout).total.backward()
         gradients.append([p.grad.clone() for p in actor_critic.parameters()])
     for ours, theirs in zip(*gradients, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)

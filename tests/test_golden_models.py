@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iris_core.config.schema import Config
+from iris_core.config import Config
 from iris_core.device import refuse_tf32
 from iris_core.dream import DreamEnv, imagine
 from iris_core.graphed_dream import GraphedDream
@@ -93,7 +93,7 @@ def count(module: nn.Module) -> int:
 
 
 def test_parameter_counts_of_the_paper() -> None:
-    agent = Agent.from_config(Config(), 4)
+    agent = Agent(Config(), ["NOOP", "FIRE", "RIGHT", "LEFT"])
     assert count(agent.tokenizer) == 4_027_523
     assert count(agent.world_model) == 8_447_493
     assert count(agent.actor_critic) == 3_217_957
@@ -101,7 +101,7 @@ def test_parameter_counts_of_the_paper() -> None:
 
 def test_adamw_groups_of_the_paper() -> None:
     file = json.loads((GOLDEN / "paper_state_dict_keys.json").read_text())
-    world_model = Agent.from_config(Config(), 4).world_model
+    world_model = Agent(Config(), ["NOOP", "FIRE", "RIGHT", "LEFT"]).world_model
     names = {id(p): name for name, p in world_model.named_parameters()}
     groups = world_model.optimizer_groups(0.01)
     theirs = file["world_model_optimizer_groups"]

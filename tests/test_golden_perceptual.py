@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from iris_core.config.schema import ConfigError
-from iris_core.models.perceptual import GROUPS, LPIPS, PLACES, load_lpips
+from iris_core.config import ConfigError
+from iris_core.models.lpips import GROUPS, LPIPS, PLACES, load_lpips
 
 GOLDEN = Path(__file__).parent / "golden" / "lpips.npz"
 

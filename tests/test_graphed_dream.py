@@ -37,7 +37,7 @@ class Replayed:
 def make_agent(*overrides: str) -> Agent:
     torch.manual_seed(0)
     smaller = ["world_model.max_blocks=4", *overrides]
-    agent = Agent.from_config(load_config("smoke", smaller), 3).eval()
+    agent = Agent(load_config("smoke", smaller), ["NOOP", "LEFT", "RIGHT"]).eval()
     with torch.no_grad():
         for p in agent.world_model.parameters():
             p.mul_(3)

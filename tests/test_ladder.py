@@ -20,7 +20,7 @@ from iris_core.literal import (
     plain_optimizers,
 )
 from iris_core.models.agent import Agent
-from iris_core.models.perceptual import LPIPS
+from iris_core.models.lpips import LPIPS
 from iris_core.models.transformer import SelfAttention
 from iris_core.training import checkpoint
 from iris_core.training.trainer import Trainer
@@ -150,7 +150,7 @@ def test_attention_is_written_out(tmp_path, monkeypatch):
     trainer = make_trainer(tmp_path, *CONVOLUTIONAL)
     agent, frame = trainer.agent, torch.rand(1, 3, 64, 64)
     with attention_by_hand(trainer), torch.no_grad():
-        for module in ("transformer", "nets"):
+        for module in ("transformer", "vqgan"):
             name = f"iris_core.models.{module}.F.scaled_dot_product_attention"
             monkeypatch.setattr(name, refused)
         agent.world_model(torch.zeros(1, 17, dtype=torch.int64))
@@ -210,7 +210,8 @@ def test_a_run_of_another_layout_goes_on_in_ours(tmp_path):
 
 @pytest.fixture(scope="module")
 def paper() -> Agent:
-    agent = Agent.from_config(load_config("paper", ["device=cpu"]), 4)
+    config = load_config("paper", ["device=cpu"])
+    agent = Agent(config, ["NOOP", "FIRE", "RIGHT", "LEFT"])
     agent.tokenizer._lpips.append(LPIPS())
     return agent
 

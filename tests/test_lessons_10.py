@@ -19,7 +19,7 @@ def test_letters_in_any_order(answer):
 @pytest.mark.parametrize("blocks", [2, 4])
 def test_passes_are_those_of_a_real_dream(horizon, blocks):
     config = load_config("smoke", [f"world_model.max_blocks={blocks}"])
-    agent = Agent.from_config(config, num_actions=3).eval()
+    agent = Agent(config, ["NOOP", "LEFT", "RIGHT"]).eval()
     wm, count = agent.world_model, 0
     forward = wm.transformer.forward
 

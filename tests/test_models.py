@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iris_core.config import Config, ConfigError, load_config
 from iris_core.dream import imagine
-from iris_core.models import nets
+from iris_core.models import vqgan
 from iris_core.models.actor_critic import (
     ActorCritic,
     Rollout,
@@ -23,12 +23,22 @@ from iris_core.models.actor_critic import (
     lambda_returns,
     slow_copy,
 )
-from iris_core.models.agent import Agent, Card, categorical, greedy
-from iris_core.models.kmeans import kmeans
+from iris_core.models.agent import (
+    Agent,
+    Card,
+    categorical,
+    greedy,
+    make_actor_critic,
+    make_tokenizer,
+)
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.transformer import Dropout
 from iris_core.models.world_model import WorldModel
 from iris_core.replay import Batch
+from iris_core.variants.kmeans import kmeans
+from iris_core.variants.patch_tokenizer import PatchTokenizer
+from iris_core.variants.small_actor_critic import SmallActorCritic
+from iris_core.variants.small_tokenizer import SmallTokenizer
 
 PATCH = ["tokenizer.architecture=patch"]
 VQGAN = [  # 16 tokens of 16 pixels, or 64 of 8
@@ -62,13 +72,13 @@ def make_config(*overrides: str) -> Config:
     return deepcopy(load(*overrides))
 
 
-def make_tokenizer(*overrides: str) -> Tokenizer:
-    return Tokenizer(make_config(*overrides).tokenizer)
+def new_tokenizer(*overrides: str) -> Tokenizer:
+    return make_tokenizer(make_config(*overrides).tokenizer)
 
 
 def make_agent(*overrides: str) -> Agent:
     config = make_config("world_model.dropout=0", *overrides)
-    return Agent.from_config(config, 3, ["NOOP", "LEFT", "RIGHT"]).eval()
+    return Agent(config, ["NOOP", "LEFT", "RIGHT"]).eval()
 
 
 def make_batch(rows: int, steps: int, real: list[int] | None = None) -> Batch:
@@ -90,7 +100,7 @@ def make_batch(rows: int, steps: int, real: list[int] | None = None) -> Batch:
 @pytest.mark.parametrize("lead", [(2,), (2, 3), ()], ids=str)
 @pytest.mark.parametrize("levels", [5, 4])
 def test_tokenizer_shapes(overrides, lead, levels):
-    tokenizer = make_tokenizer(*overrides, f"tokenizer.levels={levels}").eval()
+    tokenizer = new_tokenizer(*overrides, f"tokenizer.levels={levels}").eval()
     frames = torch.rand(*lead, 3, 64, 64)
     grid = {5: 4, 4: 8}[levels]
     with torch.no_grad():
@@ -114,15 +124,15 @@ def test_few_frames_at_a_time_give_what_all_at_once_do(monkeypatch):
     tokenizer.encoder.conv_in.register_forward_hook(
         lambda module, given, made: passed.append(len(given[0]))
     )
-    frames = torch.rand(2 * nets.GROUP + 3, 3, 64, 64)
+    frames = torch.rand(2 * vqgan.GROUP + 3, 3, 64, 64)
     tokens = torch.randint(512, (len(frames), 16))
     with torch.no_grad():
         few, seen = tokenizer.latents(frames), tokenizer.decode(tokens)
-        assert passed == [nets.GROUP, nets.GROUP, 3]
-        monkeypatch.setattr(nets, "GROUP", 100)
+        assert passed == [vqgan.GROUP, vqgan.GROUP, 3]
+        monkeypatch.setattr(vqgan, "GROUP", 100)
         assert torch.allclose(few, tokenizer.latents(frames), atol=1e-5)
         assert torch.allclose(seen, tokenizer.decode(tokens), atol=1e-5)
-    monkeypatch.setattr(nets, "GROUP", 1)
+    monkeypatch.setattr(vqgan, "GROUP", 1)
     passed.clear()
     tokenizer.latents(frames)  # what is trained passes as one batch
     assert passed == [len(frames)]
@@ -130,7 +140,7 @@ def test_few_frames_at_a_time_give_what_all_at_once_do(monkeypatch):
 
 @pytest.mark.parametrize("overrides", [PATCH, VQGAN], ids=["patch", "vqgan"])
 def test_tokens_are_the_nearest_codes(overrides):
-    tokenizer = make_tokenizer(*overrides).eval()
+    tokenizer = new_tokenizer(*overrides).eval()
     with torch.no_grad():
         code = tokenizer.encode(torch.rand(2, 3, 64, 64))
         z = code.z.flatten(2).mT.reshape(-1, 1, tokenizer.config.embed_dim)
@@ -141,7 +151,7 @@ def test_tokens_are_the_nearest_codes(overrides):
 
 
 def test_decode_stays_in_range():
-    tokenizer = make_tokenizer(*PATCH)
+    tokenizer = new_tokenizer(*PATCH)
     with torch.no_grad():
         tokenizer.embedding.weight.mul_(1e6)
     decoded = tokenizer.decode(torch.randint(32, (3, 16)))
@@ -152,7 +162,7 @@ def test_decode_stays_in_range():
 def test_the_gradient_passes_straight_through(overrides):
     """The encoder's output gets the gradient of the decoder's input."""
     loss = ["tokenizer.loss.codebook=0", "tokenizer.loss.commitment=0"]
-    tokenizer = make_tokenizer(*overrides, *loss)
+    tokenizer = new_tokenizer(*overrides, *loss)
     seen: dict[str, Tensor] = {}
 
     def keep_output(_, inputs, output):
@@ -179,7 +189,7 @@ def test_codebook_and_commitment_pull_apart():
         ("commitment", "embedding", "encoder"),
         ("codebook", "encoder", "embedding"),
     ):
-        tokenizer = make_tokenizer(*PATCH, *off, f"tokenizer.loss.{name}=0")
+        tokenizer = new_tokenizer(*PATCH, *off, f"tokenizer.loss.{name}=0")
         tokenizer.loss(torch.rand(2, 3, 64, 64)).total.backward()
 
         def largest(part: str, tokenizer: Tokenizer = tokenizer) -> float:
@@ -196,7 +206,7 @@ def patchwork(n: int, patches: Tensor) -> Tensor:
 
 
 def test_a_frame_is_cut_into_patches_row_by_row():
-    tokenizer = make_tokenizer(*PATCH)
+    tokenizer = new_tokenizer(*PATCH)
     frame = torch.zeros(3, 64, 64)
     frame[:, 16:32, 48:64] = 1  # second row, fourth column
     with torch.no_grad():
@@ -205,11 +215,11 @@ def test_a_frame_is_cut_into_patches_row_by_row():
 
 
 def test_kmeans_start_reconstructs_a_few_patches():
-    tokenizer = make_tokenizer(*PATCH, "tokenizer.subtract_background=false")
+    tokenizer = new_tokenizer(*PATCH, "tokenizer.subtract_background=false")
     frames = patchwork(8, torch.rand(10, 3, 16, 16))
     with torch.no_grad():
         before = (tokenizer.reconstruct(frames) - frames).abs().max()
-    tokenizer.start_from(frames, frames.median(dim=0).values)
+    tokenizer.start_from(frames)
     with torch.no_grad():
         after = (tokenizer.reconstruct(frames) - frames).abs().max()
     assert before > 0.3 and after < 0.01
@@ -217,13 +227,13 @@ def test_kmeans_start_reconstructs_a_few_patches():
 
 
 def test_kmeans_start_of_a_still_game_with_one_moving_patch():
-    tokenizer = make_tokenizer(*PATCH)
+    tokenizer = new_tokenizer(*PATCH)
     background = torch.rand(3, 64, 64)
     frames = background.repeat(16, 1, 1, 1)
     for i in range(16):
         row, column = divmod(i, 4)
         frames[i, :, 16 * row + 5 : 16 * row + 9, 16 * column : 16 * column + 4] = 1
-    tokenizer.start_from(frames, background)
+    tokenizer.start_from(frames)
     with torch.no_grad():
         tokens = tokenizer.encode(frames).tokens
         error = (tokenizer.decode(tokens) - frames).abs().max()
@@ -233,10 +243,10 @@ def test_kmeans_start_of_a_still_game_with_one_moving_patch():
 
 
 def test_the_background_is_one_repeated_token():
-    tokenizer = make_tokenizer(*PATCH)
-    background = torch.rand(3, 64, 64)
-    frames = (background + 0.3 * torch.randn(6, 3, 64, 64)).clamp(0, 1)
-    tokenizer.start_from(frames, background)
+    tokenizer = new_tokenizer(*PATCH)
+    frames = torch.rand(3, 64, 64) + 0.3 * torch.randn(6, 3, 64, 64)
+    background = frames.clamp_(0, 1).median(dim=0).values
+    tokenizer.start_from(frames)
     with torch.no_grad():
         tokens = tokenizer.encode(background).tokens
         assert len(tokenizer.encode(frames).tokens.unique()) > 1
@@ -247,7 +257,7 @@ def test_the_background_is_one_repeated_token():
 
 
 def test_revive_moves_only_dead_codes():
-    tokenizer = make_tokenizer(*PATCH)
+    tokenizer = new_tokenizer(*PATCH)
     frames = torch.rand(4, 3, 64, 64)
     with torch.no_grad():
         used = tokenizer.encode(frames).tokens.unique()
@@ -267,7 +277,7 @@ def test_revive_moves_only_dead_codes():
 
 
 def test_revive_leaves_codes_that_serve_well():
-    tokenizer = make_tokenizer(*PATCH)
+    tokenizer = new_tokenizer(*PATCH)
     frames = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         tokenizer.embedding.weight[:16] = tokenizer.vectors(frames)
@@ -275,7 +285,7 @@ def test_revive_leaves_codes_that_serve_well():
 
 
 def test_foreground_weighs_what_differs_from_the_background():
-    tokenizer = make_tokenizer(*PATCH, "tokenizer.loss.foreground=5")
+    tokenizer = new_tokenizer(*PATCH, "tokenizer.loss.foreground=5")
     background = torch.full((3, 64, 64), 0.4)
     tokenizer.background.copy_(background)
     frame = background.clone()
@@ -285,14 +295,14 @@ def test_foreground_weighs_what_differs_from_the_background():
     expected = torch.ones(1, 1, 64, 64)
     expected[:, :, 10:14, 20:24] = 6
     assert torch.equal(weights, expected)
-    plain = make_tokenizer(*PATCH, "tokenizer.loss.foreground=0")
+    plain = new_tokenizer(*PATCH, "tokenizer.loss.foreground=0")
     assert torch.equal(plain.pixel_weights(frame[None]), torch.ones(1))
 
 
 def test_the_terms_of_the_tokenizers_loss():
     weights = {"l1": 2.0, "l2": 3.0, "worst_pixel": 0.5, "foreground": 0.0}
     overrides = [f"tokenizer.loss.{k}={v}" for k, v in weights.items()]
-    tokenizer = make_tokenizer(*PATCH, *overrides, "tokenizer.loss.commitment=0.25")
+    tokenizer = new_tokenizer(*PATCH, *overrides, "tokenizer.loss.commitment=0.25")
     frames = torch.rand(3, 3, 64, 64)
     losses = tokenizer.loss(frames)
     code = tokenizer.encode(frames)
@@ -713,8 +723,8 @@ def test_only_linear_weights_decay():
 # The actor-critic
 
 
-def make_actor_critic(*overrides: str) -> ActorCritic:
-    return ActorCritic(make_config(*overrides).actor_critic, 3)
+def new_actor_critic(*overrides: str) -> ActorCritic:
+    return make_actor_critic(make_config(*overrides).actor_critic, 3)
 
 
 STRIDED = ["actor_critic.strided=true", "actor_critic.channels=[8,8,16]"]
@@ -728,7 +738,7 @@ kinds = pytest.mark.parametrize("overrides", KINDS.values(), ids=KINDS.keys())
 
 @kinds
 def test_actor_critic_shapes(overrides):
-    actor_critic = make_actor_critic(*overrides)
+    actor_critic = new_actor_critic(*overrides)
     state = actor_critic.new_state(2)
     frames = torch.rand(2, 3, 64, 64)
     logits, values, after = actor_critic(frames, state)
@@ -742,29 +752,29 @@ def test_actor_critic_shapes(overrides):
 
 def test_a_new_state_is_two_tensors():
     """So that writing a row of one does not write the other's."""
-    hidden, cell = make_actor_critic().new_state(2)
+    hidden, cell = new_actor_critic().new_state(2)
     hidden[0] = 1
     assert cell.abs().max() == 0
 
 
 def test_the_background_is_seen_as_nothing():
-    actor_critic = make_actor_critic(*EXTRAS)
+    actor_critic = new_actor_critic(*EXTRAS)
     background = torch.rand(3, 64, 64)
-    actor_critic.see_background(background)
-    blank = make_actor_critic()
+    actor_critic.start_from(background[None])
+    blank = new_actor_critic()
     blank.load_state_dict(actor_critic.state_dict(), strict=False)
     grey = torch.full((1, 3, 64, 64), 0.5)  # 0 on the scale from -1 to 1
     ours = actor_critic.norm(blank.features(grey))
     assert torch.allclose(actor_critic.features(background[None]), ours, atol=1e-5)
-    plain = make_actor_critic()
-    plain.see_background(background)  # does nothing
+    plain = new_actor_critic()
+    plain.start_from(background[None])  # does nothing
     assert "background" not in plain.state_dict()
 
 
 @kinds
 def test_burn_in_skips_padding(overrides):
     """Rows padded on the left end in the state of a run without padding."""
-    actor_critic = make_actor_critic(*overrides)
+    actor_critic = new_actor_critic(*overrides)
     frames = torch.rand(3, 4, 3, 64, 64)
     real = [4, 2, 0]
     mask = torch.arange(4) >= 4 - torch.tensor(real)[:, None]
@@ -781,7 +791,7 @@ def test_burn_in_skips_padding(overrides):
 
 def test_burn_in_of_nothing():
     frames, mask = torch.rand(2, 0, 3, 64, 64), torch.ones(2, 0, dtype=torch.bool)
-    hidden, cell = make_actor_critic().burn_in(frames, mask)
+    hidden, cell = new_actor_critic().burn_in(frames, mask)
     assert hidden.shape == cell.shape == (2, 32) and hidden.abs().max() == 0
 
 
@@ -871,7 +881,7 @@ def make_rollout(rows: int, steps: int, ends: Tensor | None = None) -> Rollout:
 
 
 def test_the_terms_of_the_policys_loss():
-    actor_critic = make_actor_critic("actor_critic.entropy_weight=0.1")
+    actor_critic = new_actor_critic("actor_critic.entropy_weight=0.1")
     config, rollout = actor_critic.config, make_rollout(2, 4)
     losses = actor_critic.loss(rollout)
     returns = lambda_returns(
@@ -896,7 +906,7 @@ def test_steps_after_an_end_train_only_if_not_masked():
     ends[0, 2] = ends[0, 4] = True
     rollout = make_rollout(2, 6, ends)
     for masked in (False, True):
-        actor_critic = make_actor_critic(
+        actor_critic = new_actor_critic(
             f"actor_critic.mask_after_end={str(masked).lower()}"
         )
         rollout.logits.grad = rollout.values.grad = None
@@ -910,7 +920,7 @@ def test_steps_after_an_end_train_only_if_not_masked():
 def test_masked_steps_change_nothing():
     ends = torch.zeros(2, 6, dtype=torch.bool)
     ends[0, 2] = True
-    actor_critic = make_actor_critic("actor_critic.mask_after_end=true")
+    actor_critic = new_actor_critic("actor_critic.mask_after_end=true")
     rollout = make_rollout(2, 6, ends)
     before = actor_critic.loss(rollout).total
     with torch.no_grad():
@@ -920,8 +930,8 @@ def test_masked_steps_change_nothing():
 
 
 def test_normalised_advantages():
-    plain = make_actor_critic("actor_critic.entropy_weight=0")
-    normal = make_actor_critic(
+    plain = new_actor_critic("actor_critic.entropy_weight=0")
+    normal = new_actor_critic(
         "actor_critic.entropy_weight=0", "actor_critic.normalise_advantages=true"
     )
     rollout = make_rollout(4, 6)
@@ -941,12 +951,14 @@ def test_normalised_advantages():
 
 def test_learning_again_is_clipped():
     """Against PPO's objective, step by step; too sure a step has no gradient left."""
-    actor_critic = make_actor_critic("actor_critic.entropy_weight=0")
+    actor_critic = new_actor_critic(
+        "actor_critic.entropy_weight=0", "actor_critic.updates_per_dream=2"
+    )
     rollout, config = make_rollout(2, 6), actor_critic.config
     before = rollout.logits.detach().log_softmax(-1)
     now = (rollout.logits.detach() + torch.randn(2, 6, 3)).requires_grad_()
-    actor_critic.replay = lambda rollout: (now, rollout.values)
-    loss = actor_critic.loss(rollout, again=True).terms["policy"]
+    actor_critic.unroll = lambda frames, lstm_state: (now, rollout.values)
+    loss = actor_critic.loss(rollout).terms["policy"]
     returns = lambda_returns(
         rollout.rewards, rollout.bootstrap, rollout.ends, config.gamma, config.lam
     )
@@ -965,7 +977,7 @@ def test_learning_again_is_clipped():
 
 
 def test_values_bootstrap_from_where_the_rollout_says():
-    actor_critic = make_actor_critic()
+    actor_critic = new_actor_critic()
     rollout = make_rollout(2, 4)
     before = actor_critic.loss(rollout).figures["mean_return"]
     rollout.bootstrap += 1
@@ -973,7 +985,7 @@ def test_values_bootstrap_from_where_the_rollout_says():
 
 
 def test_a_slow_copy_follows():
-    fast = make_actor_critic(*EXTRAS)
+    fast = new_actor_critic(*EXTRAS)
     slow = slow_copy(fast)
     assert not any(p.requires_grad for p in slow.parameters())
     start = slow.critic_linear.weight.clone()
@@ -998,6 +1010,48 @@ def test_gradients_arrive_under_autocast():
 
 
 # The agent
+
+
+def test_the_papers_networks_are_the_papers():
+    agent = Agent(load_config("paper"), ["NOOP", "FIRE"])
+    assert type(agent.tokenizer) is Tokenizer
+    assert type(agent.world_model) is WorldModel
+    assert type(agent.actor_critic) is ActorCritic
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [
+        ("architecture=patch", PatchTokenizer),
+        ("subtract_background=true", SmallTokenizer),
+        ("kmeans_start=true", SmallTokenizer),
+        ("revive_dead_codes=true", SmallTokenizer),
+        ("loss.l2=1", SmallTokenizer),
+        ("loss.worst_pixel=1", SmallTokenizer),
+        ("loss.foreground=1", SmallTokenizer),
+        ("loss.l1=2", Tokenizer),
+        ("updates.warmup_steps=2", Tokenizer),
+    ],
+)
+def test_a_tokenizer_that_departs_is_a_variant(setting, kind):
+    config = load_config("paper", [f"tokenizer.{setting}", "tokenizer.channels=32"])
+    assert type(make_tokenizer(config.tokenizer)) is kind
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        (STRIDED, SmallActorCritic),
+        (["actor_critic.subtract_background=true"], SmallActorCritic),
+        (["actor_critic.normalise_features=true"], SmallActorCritic),
+        (["actor_critic.mask_after_end=true"], SmallActorCritic),
+        (["actor_critic.normalise_advantages=true"], SmallActorCritic),
+        (["actor_critic.updates_per_dream=2"], SmallActorCritic),
+        (["actor_critic.gamma=0.9", "actor_critic.target_decay=0.5"], ActorCritic),
+    ],
+)
+def test_an_actor_critic_that_departs_is_a_variant(settings, kind):
+    assert type(new_actor_critic(*settings)) is kind
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
@@ -1038,11 +1092,6 @@ def test_an_agents_card_is_in_its_file(tmp_path):
     assert Agent.load(path).card == agent.card
     make_agent().save(path)  # as older files, without one
     assert Agent.load(path).card is None
-
-
-def test_actions_have_names_even_unnamed():
-    agent = Agent.from_config(make_config(), 4)
-    assert agent.actions == ["action 0", "action 1", "action 2", "action 3"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])

@@ -262,7 +262,7 @@ def test_a_published_checkpoint_knows_its_actions_names(tmp_path):
     config.tokenizer.num_res_blocks = 1
     config.world_model.embed_dim, config.world_model.num_layers = 16, 1
     config.actor_critic.lstm_dim = 16
-    agent = Agent.from_config(config, 4)
+    agent = Agent(config, ["NOOP", "FIRE", "RIGHT", "LEFT"])
     torch.save(to_published(agent.state_dict()), tmp_path / "Breakout.pt")
     found = open_source(tmp_path / "Breakout.pt")
     session = Session(found.agent, driver="human")

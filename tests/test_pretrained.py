@@ -11,10 +11,9 @@ import torch
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from torch import Tensor
 
-from iris_core.config import load_config
-from iris_core.config.schema import Config, ConfigError, departures
+from iris_core.config import Config, ConfigError, departures, load_config
 from iris_core.models.agent import Agent
-from iris_core.models.perceptual import LPIPS, load_lpips
+from iris_core.models.lpips import LPIPS, load_lpips
 from iris_core.pretrained import (
     from_published,
     load_agent,
@@ -117,7 +116,8 @@ def test_other_numbers_of_actions(small: Tensors, write: Write) -> None:
     small["world_model.embedder.embedding_tables.0.weight"] = torch.ones(18, 64)
     small["actor_critic.actor_linear.weight"] = torch.ones(18, 512)
     small["actor_critic.actor_linear.bias"] = torch.ones(18)
-    assert load_published(write(small)).num_actions == 18
+    agent = load_published(write(small))
+    assert agent.actions == [f"action {i}" for i in range(18)]  # it has no names
 
 
 def test_problems_are_named(small: Tensors, write: Write) -> None:

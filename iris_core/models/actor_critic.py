@@ -13,12 +13,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from iris_core.config.schema import ActorCriticConfig
+from iris_core.config.paper import ActorCriticConfig
 from iris_core.models.losses import Losses
-from iris_core.models.nets import FRAME_SIZE
-
-SMALLEST_SPREAD = 0.01  # of advantages: below it they are noise, and stay small
-CLIP_RATIO = 0.2  # how far a replayed rollout may move a probability (PPO)
 
 State = tuple[Tensor, Tensor]  # the LSTM's hidden and cell vectors, each (B, lstm_dim)
 
@@ -70,39 +66,19 @@ def lambda_returns(
 class ActorCritic(nn.Module):
     """Frames (B, 3, 64, 64) in [0, 1] and an LSTM state -> action logits, a value."""
 
-    background: Tensor
-
     def __init__(self, config: ActorCriticConfig, num_actions: int) -> None:
         super().__init__()
         self.config = config
-        widths = [3, *config.channels]
-        pairs = pairwise(widths)
-        if config.strided:  # 64 -> 16 -> 8 -> 4 pixels wide
-            shapes = [(8, 4, 2), (3, 2, 1), (3, 2, 1)]  # kernel, stride, padding
-        else:  # pooling halves the width after each: 64 -> 32 -> 16 -> 8 -> 4
-            shapes = [(3, 1, 1)] * 4
-        self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, *shape) for (i, o), shape in zip(pairs, shapes, strict=True)
-        )
-        features = widths[-1] * 4 * 4
-        self.norm = (
-            nn.LayerNorm(features) if config.normalise_features else nn.Identity()
-        )
+        self.build_convolutions()
+        features = config.channels[-1] * 4 * 4
         self.lstm = nn.LSTMCell(features, config.lstm_dim)
         self.critic_linear = nn.Linear(config.lstm_dim, 1)
         self.actor_linear = nn.Linear(config.lstm_dim, num_actions)
-        if config.normalise_features:
-            self.apply(init_orthogonal)
-            nn.init.orthogonal_(self.actor_linear.weight, gain=0.01)
-        if config.subtract_background:
-            shape = (3, FRAME_SIZE, FRAME_SIZE)
-            self.register_buffer("background", torch.full(shape, 0.5))
 
-    @torch.no_grad()
-    def see_background(self, background: Tensor) -> None:
-        """Take the game's median frame, (3, 64, 64) in [0, 1], where it is used."""
-        if self.config.subtract_background:
-            self.background.copy_(background)
+    def build_convolutions(self) -> None:
+        """Four; pooling halves the width after each: 64 -> 32 -> 16 -> 8 -> 4."""
+        pairs = pairwise([3, *self.config.channels])
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in pairs)
 
     def new_state(self, batch_size: int) -> State:
         """A state that has seen nothing: zeros."""
@@ -111,14 +87,10 @@ class ActorCritic(nn.Module):
 
     def features(self, frames: Tensor) -> Tensor:
         """(B, 3, 64, 64) in [0, 1] -> (B, 16 * channels)."""
-        if self.config.subtract_background:
-            x = 2 * (frames - self.background)
-        else:
-            x = 2 * frames - 1
+        x = 2 * frames - 1
         for conv in self.convs:
-            x = conv(x)
-            x = F.relu(x if self.config.strided else F.max_pool2d(x, 2))
-        return self.norm(x.flatten(1))
+            x = F.relu(F.max_pool2d(conv(x), 2))
+        return x.flatten(1)
 
     def heads(self, state: State) -> tuple[Tensor, Tensor]:
         """State -> logits (B, num_actions), values (B,), float32."""
@@ -143,71 +115,36 @@ class ActorCritic(nn.Module):
             state = masked(self.lstm(features[:, t], state), state, mask[:, t])
         return state
 
-    def replay(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
-        """`watch` a rollout with the weights as they are now, with their graph."""
-        return self.watch(rollout.frames, rollout.memory)
-
-    def watch(self, frames: Tensor, state: State) -> tuple[Tensor, Tensor]:
+    def unroll(self, frames: Tensor, lstm_state: State) -> tuple[Tensor, Tensor]:
         """Logits (B, H, num_actions) and values (B, H) of frames (B, H, 3, 64, 64) in a
         row, as step by step; their convolutions are computed together."""
         features = self.features(rearrange(frames, "b t c h w -> (b t) c h w"))
         steps = []
         for x in rearrange(features, "(b t) f -> t b f", b=len(frames)):
-            state = self.lstm(x, state)
-            steps.append(self.heads(state))
+            lstm_state = self.lstm(x, lstm_state)
+            steps.append(self.heads(lstm_state))
         logits, values = (torch.stack(each, dim=1) for each in zip(*steps, strict=True))
         return logits, values
 
-    def loss(self, rollout: Rollout, again: bool = False) -> Losses:
-        """Policy gradient, value error and entropy over all steps but the last.
+    def start_from(self, frames: Tensor) -> None:
+        """Called before the first update with frames (N, 3, 64, 64) in [0, 1]."""
 
-        again: the rollout is not of the weights as they are now, so it is replayed, and
-        PPO's clipped ratio (Schulman et al., 2017) stands for the log-probability. With
-        unchanged weights the gradient is the same.
-        """
-        config = self.config
-        actions = rollout.actions[:, :-1]
-        live = self.live_steps(rollout.ends)[:, :-1]  # (B, H - 1)
-        with torch.no_grad():
-            returns, advantages = self.targets(rollout, live)
-        logits, values = rollout.logits, rollout.values
-        if again:
-            logits, values = self.replay(rollout)
-        policy = Categorical(logits=logits[:, :-1], validate_args=False)
-        log_prob = policy.log_prob(actions)
-        gain = log_prob * advantages
-        if again:
-            old = rollout.logits[:, :-1].detach()
-            before = Categorical(logits=old, validate_args=False)
-            ratio = (log_prob - before.log_prob(actions)).exp()
-            clipped = ratio.clamp(1 - CLIP_RATIO, 1 + CLIP_RATIO)
-            gain = torch.minimum(ratio * advantages, clipped * advantages)
-        terms = {
-            "policy": -mean(gain, live),
-            "value": mean((values[:, :-1] - returns).pow(2), live),
-            "entropy": -config.entropy_weight * mean(policy.entropy(), live),
-        }
-        return Losses(terms, rollout_figures(rollout, returns, policy, live))
-
-    def targets(self, rollout: Rollout, live: Tensor) -> tuple[Tensor, Tensor]:
-        """Lambda-returns and advantages of all steps but the last, (B, H - 1); live
-        (B, H - 1) weighs the steps."""
-        config = self.config
+    def loss(self, rollout: Rollout) -> Losses:
+        """Policy gradient, value error and entropy (appendix B), the mean of all steps
+        but the last: its return is its own value."""
+        config, values = self.config, rollout.values[:, :-1]  # (B, H - 1)
+        policy = Categorical(logits=rollout.logits[:, :-1], validate_args=False)
         returns = lambda_returns(
             rollout.rewards, rollout.bootstrap, rollout.ends, config.gamma, config.lam
         )[:, :-1]
-        advantages = returns - rollout.values[:, :-1]
-        if config.normalise_advantages:
-            spread = mean((advantages - mean(advantages, live)).pow(2), live).sqrt()
-            advantages = advantages / spread.clamp(min=SMALLEST_SPREAD)
-        return returns, advantages
-
-    def live_steps(self, ends: Tensor) -> Tensor:
-        """Weight of every step (B, H): all 1, or 0 after an end where so configured."""
-        if not self.config.mask_after_end:
-            return torch.ones_like(ends, dtype=torch.float32)
-        ended_before = ends.cumsum(dim=1) - ends.long() > 0
-        return (~ended_before).float()
+        advantages = (returns - values).detach()
+        log_prob = policy.log_prob(rollout.actions[:, :-1])
+        terms = {
+            "policy": -(log_prob * advantages).mean(),
+            "value": (values - returns).pow(2).mean(),
+            "entropy": -config.entropy_weight * policy.entropy().mean(),
+        }
+        return Losses(terms, rollout_figures(rollout, returns, policy))
 
 
 def masked(new: State, old: State, keep: Tensor) -> State:
@@ -216,24 +153,16 @@ def masked(new: State, old: State, keep: Tensor) -> State:
     return torch.where(keep, new[0], old[0]), torch.where(keep, new[1], old[1])
 
 
-def mean(x: Tensor, weight: Tensor) -> Tensor:
-    return (x * weight).sum() / weight.sum()
-
-
 def rollout_figures(
-    rollout: Rollout, returns: Tensor, policy: Categorical, live: Tensor
+    rollout: Rollout, returns: Tensor, policy: Categorical
 ) -> dict[str, Tensor]:
-    """What to watch while a policy learns; live (B, H - 1) weighs the steps."""
+    """What to watch while a policy learns."""
     return {
-        "imagined_reward": (rollout.rewards[:, :-1] * live).sum(1).mean(),
-        "imagined_end": mean(rollout.ends[:, :-1].float(), live),
-        "mean_value": mean(rollout.values[:, :-1].detach(), live),
-        "mean_return": mean(returns, live),
+        "imagined_reward": rollout.rewards[:, :-1].sum(1).mean(),
+        "imagined_end": rollout.ends[:, :-1].float().mean(),
+        "mean_value": rollout.values[:, :-1].detach().flatten().mean(),
+        "mean_return": returns.flatten().mean(),
         "policy_entropy": policy.entropy().detach().mean(),
     }
 
 
-def init_orthogonal(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.orthogonal_(module.weight, gain=2**0.5)
-        nn.init.zeros_(module.bias)  # type: ignore[arg-type]

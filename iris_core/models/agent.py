@@ -15,12 +15,16 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from iris_core.config import config_from_dict, config_to_dict
-from iris_core.config.schema import Config, ConfigError
+from iris_core.config.departures import ActorCriticConfig, Config, TokenizerConfig
+from iris_core.config.setting import ConfigError
 from iris_core.models.actor_critic import ActorCritic, State
 from iris_core.models.parallel_world_model import ParallelWorldModel
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.world_model import WorldModel
 from iris_core.runtime.files import write_whole
+from iris_core.variants.patch_tokenizer import PatchTokenizer
+from iris_core.variants.small_actor_critic import SmallActorCritic
+from iris_core.variants.small_tokenizer import SmallTokenizer
 
 FORMAT = "iris_core agent 1"
 PARTS = ("tokenizer", "world_model", "actor_critic")
@@ -59,6 +63,24 @@ def greedy(logits: Tensor) -> Tensor:
     return logits.argmax(dim=-1)
 
 
+def make_tokenizer(config: TokenizerConfig) -> Tokenizer:
+    """The paper's tokenizer, or the variant that a configuration asks for."""
+    if config.architecture == "patch":
+        return PatchTokenizer(config)
+    ours = (config.subtract_background, config.kmeans_start, config.revive_dead_codes)
+    loss = (config.loss.l2, config.loss.worst_pixel, config.loss.foreground)
+    return SmallTokenizer(config) if any(ours + loss) else Tokenizer(config)
+
+
+def make_actor_critic(config: ActorCriticConfig, num_actions: int) -> ActorCritic:
+    """The paper's actor-critic, or the variant that a configuration asks for."""
+    network = (config.strided, config.subtract_background, config.normalise_features)
+    loss = (config.mask_after_end, config.normalise_advantages)
+    if any(network + loss) or config.updates_per_dream > 1:
+        return SmallActorCritic(config, num_actions)
+    return ActorCritic(config, num_actions)
+
+
 class Agent(nn.Module):
     """The three networks, the configuration they were built from, and their game."""
 
@@ -67,7 +89,7 @@ class Agent(nn.Module):
         self.config = config
         self.actions = actions  # their names, in the environment's order
         self.card: Card | None = None  # set by training
-        self.tokenizer = Tokenizer(config.tokenizer)
+        self.tokenizer = make_tokenizer(config.tokenizer)
         parallel = config.world_model.prediction == "parallel"
         self.world_model = (ParallelWorldModel if parallel else WorldModel)(
             config.world_model,
@@ -75,14 +97,7 @@ class Agent(nn.Module):
             len(actions),
             self.tokenizer.tokens_per_frame,
         )
-        self.actor_critic = ActorCritic(config.actor_critic, len(actions))
-
-    @classmethod
-    def from_config(
-        cls, config: Config, num_actions: int, actions: list[str] | None = None
-    ) -> Agent:
-        """A new agent with random weights; actions: the names of its actions."""
-        return cls(config, actions or [f"action {i}" for i in range(num_actions)])
+        self.actor_critic = make_actor_critic(config.actor_critic, len(actions))
 
     @property
     def num_actions(self) -> int:
@@ -127,16 +142,13 @@ class Agent(nn.Module):
 
     def check_game(self, game: str, actions: list[str]) -> None:
         """Refuse another game, or other actions than this agent's (ConfigError)."""
+        learned, use = f"This agent learned {self.game}", f"Use env.game={self.game}."
         if game != self.game:
-            raise ConfigError(
-                f"This agent learned {self.game}; it can't play {game}. "
-                f"Use env.game={self.game}."
-            )
+            raise ConfigError(f"{learned}; it can't play {game}. {use}")
         if len(actions) != self.num_actions:
             raise ConfigError(
-                f"This agent learned {self.game} with {self.num_actions} actions "
-                f"({', '.join(self.actions)}); the environment has {len(actions)} "
-                f"({', '.join(actions)}). Use env.game={self.game}."
+                f"{learned} with {self.num_actions} actions ({', '.join(self.actions)})"
+                f"; the environment has {len(actions)} ({', '.join(actions)}). {use}"
             )
 
     # Files

@@ -27,7 +27,6 @@ from iris_core.variants.event_sampler import EventSampler
 from iris_core.variants.loss_priority import LossPriorities, PrioritySampler
 from iris_core.variants.target_critic import TargetCritic
 
-REVIVE_EVERY = 50  # tokenizer updates between two searches for dead codes
 INIT_FRAMES = 2048  # frames that networks are initialised from
 
 
@@ -183,24 +182,20 @@ class TokenizerComponent(Component):
 
     def before_first_update(self) -> None:
         if not self.pretrained:
-            frames = self.experience.frames(INIT_FRAMES)
-            self.tokenizer.start_from(frames, frames.median(dim=0).values)
+            self.tokenizer.start_from(self.init_frames())
+
+    def init_frames(self) -> Tensor:
+        return self.experience.frames(INIT_FRAMES)
 
     def draw_loss(self) -> Losses:
         return self.tokenizer.loss(self.experience.frames(self.config.batch_size))
 
     def update(self, autocast: torch.autocast) -> dict[str, Tensor]:
-        self.maintain_codebook()
+        if self.updates > 0 or self.pretrained:
+            self.tokenizer.maintain_codebook(self.updates, self.init_frames)
         metrics = super().update(autocast)
         self.experience.token_cache.forget()
         return metrics
-
-    def maintain_codebook(self) -> None:
-        """Give dead codes another chance, now and then."""
-        begun = self.updates > 0 or self.pretrained
-        due = begun and self.updates % REVIVE_EVERY == 0
-        if due and self.settings.revive_dead_codes:
-            self.tokenizer.revive(self.experience.frames(INIT_FRAMES))
 
 
 class WorldModelComponent(Component):
@@ -280,8 +275,7 @@ class ActorCriticComponent(Component):
     def before_first_update(self) -> None:
         policy = self.agent.actor_critic
         if not self.pretrained:
-            frames = self.experience.frames(INIT_FRAMES)
-            policy.see_background(frames.median(dim=0).values)
+            policy.start_from(self.experience.frames(INIT_FRAMES))
         if self.target is not None:
             self.target.copy(policy)
 
@@ -306,10 +300,7 @@ class ActorCriticComponent(Component):
             self.target.ema_update(self.agent.actor_critic)
 
     def draw_loss(self) -> Losses:
-        policy = self.agent.actor_critic
-        if self.rollout is None:
-            return policy.loss(self.imagine())
-        return policy.loss(self.rollout, again=True)
+        return self.agent.actor_critic.loss(self.rollout or self.imagine())
 
     def draw_starts(self) -> Batch:
         """Real steps that rollouts start from, each the last of its row, no pixels."""

@@ -72,14 +72,16 @@ class TrainingState:
             init_components(self.agent, config.init)
         self.agent.to(self.device).eval()
         # A CPU's convolutions are faster so, a GPU's slower (its norms copy to and fro)
-        patch = config.tokenizer.architecture == "patch"
-        if not patch and self.device.type != "cuda":
-            self.agent.tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        tokenizer = self.agent.tokenizer
+        if self.device.type != "cuda":
+            tokenizer.to(memory_format=tokenizer.memory_format)  # type: ignore[call-overload]
         self.replay = Replay() if replay is None else replay
-        limit = 0 if patch else int(config.training.reconstructions_gib * 2**30)
+        # Codes are looked up as fast as reconstructions would be
+        keep = not tokenizer.decodes_by_lookup
+        limit = int(config.training.reconstructions_gib * 2**30) if keep else 0
         self.experience = Experience(
             self.replay,
-            TokenCache(self.agent.tokenizer, self.replay, limit),
+            TokenCache(tokenizer, self.replay, limit),
             LossPriorities(),
             random.Random(config.seed),
             self.device,

@@ -38,4 +38,4 @@ class TargetCritic:
     def values(self, rollout: Rollout) -> Tensor:
         """The values (B, H) of a rollout's frames, with an LSTM state of its own."""
         state = self.critic.burn_in(*rollout.burn_in)
-        return self.critic.watch(rollout.frames, state)[1]
+        return self.critic.unroll(rollout.frames, state)[1]

@@ -82,9 +82,7 @@ def endless_agent() -> Agent:
     """An agent of the tutorial preset, whose dreams never end; what its weights are
     does not change how long it takes."""
     config = load_config("tutorial")
-    agent = Agent.from_config(
-        config, len(action_meanings(make_env(config.env, "test")))
-    )
+    agent = Agent(config, action_meanings(make_env(config.env, "test")))
     last = agent.world_model.head_ends[-1]
     assert isinstance(last, nn.Linear)
     with torch.no_grad():

@@ -90,7 +90,7 @@ def occlusion(agent: Agent, frame: Tensor, memory: State) -> np.ndarray:
     frame: (3, 64, 64), as the policy sees it; a cover is the game's median frame.
     Returns total variation in [0, 1], (15, 15) with the covers above.
     """
-    cover = agent.actor_critic.background
+    cover = agent.actor_critic.get_buffer("background")
     places = range(0, 64 - PATCH + 1, STRIDE)
     frames = [frame]
     for y in places:

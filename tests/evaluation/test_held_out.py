@@ -50,9 +50,7 @@ def test_held_out_figures_against_a_loop(prediction):
     agent = make_agent(f"world_model.prediction={prediction}")
     replay = make_replay([3, 9, 1])
     with torch.no_grad():
-        agent.tokenizer.start_from(
-            torch.rand(8, 3, 64, 64), torch.full((3, 64, 64), 0.5)
-        )
+        agent.tokenizer.start_from(torch.rand(8, 3, 64, 64))
         for p in agent.world_model.parameters():
             p.mul_(3)
     ours = held_out(agent, replay, batches=2)

@@ -7,6 +7,7 @@ import torch
 from running import everything, make_state, train
 
 from iris_core.training import components
+from iris_core.variants import small_tokenizer
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -14,7 +15,7 @@ def quick_start() -> Iterator[None]:
     """Networks start from fewer frames: the default takes a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(components, "INIT_FRAMES", 64)
-        patch.setattr(components, "REVIVE_EVERY", 2)
+        patch.setattr(small_tokenizer, "REVIVE_EVERY", 2)
         yield
 
 

@@ -14,13 +14,13 @@ from iris_core.data.batch import Batch
 from iris_core.data.episode import Episode
 from iris_core.data.replay_buffer import Replay
 from iris_core.data.sampler import Align, SegmentSampler
-from iris_core.models.tokenizer import Tokenizer
 from iris_core.training.token_cache import TokenCache
+from iris_core.variants.patch_tokenizer import PatchTokenizer
 
 REPLAY = Path(__file__).parents[2] / "data" / "episodes" / "breakout_random"
 
 
-class Counting(Tokenizer):
+class Counting(PatchTokenizer):
     """Counts the frames that it encodes."""
 
     encoded = 0
@@ -41,7 +41,7 @@ def tokenizer() -> Counting:
 def same(cache: TokenCache, batch: Batch) -> None:
     tokens = cache.tokens(batch)
     with torch.no_grad():
-        fresh = Tokenizer.tokenize(cache.tokenizer, batch.frames)
+        fresh = PatchTokenizer.tokenize(cache.tokenizer, batch.frames)
     assert torch.equal(tokens[batch.mask], fresh[batch.mask])
     assert not tokens[~batch.mask].any()
 

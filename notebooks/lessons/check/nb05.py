@@ -45,7 +45,7 @@ def small_agent() -> Agent:
     """16 tokens a frame, random weights large enough for inputs to matter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        agent = Agent.from_config(load_config("smoke"), 3).eval()
+        agent = Agent(load_config("smoke"), ["NOOP", "LEFT", "RIGHT"]).eval()
         with torch.no_grad():
             for weight in agent.world_model.parameters():
                 weight.normal_(std=0.5)

@@ -1,8 +1,7 @@
-"""The tokenizer's encoder and decoder: the paper's convolutions, or patches.
+"""The tokenizer's encoder and decoder: convolutions in the style of VQGAN.
 
-Both map a 64x64 frame to a small grid of vectors and back. `Encoder` and `Decoder` are
-the VQGAN-style networks of the paper (appendix A, table 3); `PatchEncoder` and
-`PatchDecoder` are linear maps of one patch at a time, for small budgets.
+They map a 64x64 frame to a small grid of vectors and back (appendix A, table 3; Esser
+et al., 2021).
 """
 
 from collections.abc import Callable
@@ -12,10 +11,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
-from iris_core.config.schema import TokenizerConfig
+from iris_core.config.paper import TokenizerConfig
 
 FRAME_SIZE = 64  # pixels, height and width
 GROUP = 8  # frames whose feature maps a CPU's cache holds
@@ -201,37 +199,3 @@ class Decoder(nn.Module):
             if level.upsample is not None:
                 x = level.upsample(x)
         return self.conv_out(F.silu(self.norm_out(x)))
-
-
-class PatchEncoder(nn.Sequential):
-    """(B, 3, 64, 64) -> (B, z_channels, h, w): each cell sees its own patch alone."""
-
-    def __init__(self, config: TokenizerConfig) -> None:
-        size = 1 << (config.levels - 1)
-        super().__init__(
-            Rearrange("b c (h p) (w q) -> b h w (c p q)", p=size, q=size),
-            nn.Linear(3 * size * size, config.z_channels, bias=False),
-            Rearrange("b h w c -> b c h w"),
-        )
-
-
-class PatchDecoder(nn.Module):
-    """(B, z_channels, h, w) -> (B, 3, 64, 64): each cell draws its own patch alone."""
-
-    def __init__(self, config: TokenizerConfig) -> None:
-        super().__init__()
-        self.size = 1 << (config.levels - 1)
-        self.draw = nn.Linear(config.z_channels, 3 * self.size**2, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.tile(self.draw(rearrange(x, "b c h w -> b (h w) c")), x.shape[-2])
-
-    def tile(self, patches: Tensor, rows: int) -> Tensor:
-        """Patches (B, h * w, 3 * p * p) -> frames (B, 3, 64, 64)."""
-        return rearrange(
-            patches,
-            "b (h w) (c p q) -> b c (h p) (w q)",
-            h=rows,
-            c=3,
-            p=self.size,
-        )

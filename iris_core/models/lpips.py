@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.runtime.files import read_tensors
 
 # Channels of VGG16's convolutions; a max-pool comes before each later group. LPIPS
