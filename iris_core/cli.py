@@ -28,7 +28,6 @@ from iris_core.tools.command import add_tools, record_score, where_to_record
 
 if TYPE_CHECKING:
     from iris_core.models.agent import Agent
-    from iris_core.training.runs import Run
     from iris_core.training.state import TrainingState
 
 EXAMPLES = """\

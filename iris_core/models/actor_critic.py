@@ -164,5 +164,3 @@ def rollout_figures(
         "mean_return": returns.flatten().mean(),
         "policy_entropy": policy.entropy().detach().mean(),
     }
-
-
