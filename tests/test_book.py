@@ -57,4 +57,4 @@ def test_links_of_the_series_lead_to_pages_and_the_web() -> None:
 
 def test_a_file_beside_the_notebooks_is_found_in_the_repository() -> None:
     files = f"https://github.com/{repository()}/blob/main/notebooks"
-    assert redirect("[solutions](solutions/)") == f"[solutions]({files}/solutions)"
+    assert redirect("[lessons](lessons/)") == f"[lessons]({files}/lessons)"

@@ -9,7 +9,7 @@ import nbformat
 import numpy as np
 import torch
 from lessons import iris_diagram, series
-from lessons.check import nb00 as check
+from lessons.exercises import nb00 as check
 
 from iris_core.config import schema
 from iris_core.models import actor_critic, tokenizer, world_model
@@ -28,7 +28,7 @@ NAMES = {
 
 def test_strips_are_hidden_in_the_order_that_the_check_knows() -> None:
     real, dreamed = np.zeros(1), np.ones(1)
-    for pair, row in enumerate(check.DREAM_ROW):
+    for pair, row in enumerate(check.strips.solution):
         upper, lower = check.hide(real, dreamed, pair)
         assert (lower if row == "lower" else upper) is dreamed
 

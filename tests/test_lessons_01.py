@@ -2,11 +2,9 @@
 
 import pytest
 from lessons.artefacts import load_replay
-from lessons.check import nb01 as check
-from lessons.check.nb01 import shrink
+from lessons.exercises import nb01 as exercises
 from lessons.scrubber import draw_moment, draw_segments
 from matplotlib import pyplot as plt
-from solutions import nb01 as solution
 
 from iris_core.envs import make_atari
 
@@ -19,14 +17,14 @@ def test_the_longest_episode_is_the_games() -> None:
         while not over:
             _, _, terminated, truncated, _ = env.step(0)
             steps, over = steps + 1, terminated or truncated
-        assert steps == solution.longest_episode(noops, 22)
+        assert steps == exercises.longest_episode.solution(noops, 22)
 
 
 def test_a_dark_ball_vanishes() -> None:
-    screens = check.moving_square(ground=230, square=20)
+    screens = exercises.moving_square(ground=230, square=20)
     # The squares touch neighbours' shrunk pixels, so a trace is left at the seams
-    assert solution.observe_four(screens).min() > 150
-    assert shrink(screens[0]).min() < 60
+    assert exercises.observe_four.solution(screens).min() > 150
+    assert exercises.shrink(screens[0]).min() < 60
 
 
 @pytest.mark.parametrize("step", [0, 22])

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from lessons import token_pictures as pictures
-from solutions import nb02 as solutions
+from lessons.exercises import nb02 as exercises
 
 
 def test_solution_agrees_with_the_library():
@@ -14,7 +14,7 @@ def test_solution_agrees_with_the_library():
     frames = to_frames(next(iter(load_replay("freeway_agent"))).frames[200:202])
     with torch.no_grad():
         z = tokenizer.vectors(frames)
-    tokens = solutions.nearest(z, tokenizer.embedding.weight)
+    tokens = exercises.nearest.solution(z, tokenizer.embedding.weight)
     assert torch.equal(tokens, tokenizer.nearest(z))
 
 

@@ -1,10 +1,10 @@
-"""Notebook 05: what it counts and draws."""
+"""Notebook 05: its step is the library's, and what it counts and draws."""
 
 import numpy as np
 import pytest
+import torch
 from ipywidgets import Image
-from lessons.artefacts import load_replay
-from lessons.check import nb05 as check
+from lessons.artefacts import load_agent, load_replay
 from lessons.dreams import (
     Moment,
     centre,
@@ -19,15 +19,28 @@ from lessons.dreams import (
     plot_means,
     stack_counts,
 )
+from lessons.exercises import nb05 as exercises
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from iris_core.dream import DreamEnv
 from iris_core.envs import CatchEnv
+from iris_core.models.agent import greedy
 
 
-def test_an_error_in_the_answer_is_told() -> None:
-    verdict = check.budget(lambda k: k)
-    assert verdict.state == "wrong" and "TypeError" in verdict.message
+def test_a_step_is_that_of_a_dream() -> None:
+    agent = load_agent("freeway_sequential")
+    frame = torch.from_numpy(next(iter(load_replay("freeway_agent"))).frames[:2]) / 255
+    dream = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    dream.reset(frame)
+    cache = agent.world_model.new_cache(2)
+    with torch.no_grad():
+        agent.world_model(dream.tokens, cache)
+        for actions in torch.tensor([[0, 1], [2, 1], [1, 0]]):
+            _, rewards, ends, *_ = dream.step(actions)
+            mine = exercises.step.solution(agent.world_model, cache, actions, greedy)
+            for got, wanted in zip(mine, (dream.tokens, rewards, ends), strict=True):
+                assert torch.equal(got, wanted)
 
 
 # What the notebook counts and draws

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from lessons.artefacts import load_agent, load_replay
+from lessons.exercises import nb06 as exercises
 from lessons.policy_view import (
     draw_dreams,
     draw_returns,
@@ -15,14 +16,23 @@ from lessons.policy_view import (
     watch,
 )
 from matplotlib import pyplot as plt
-from solutions import nb06 as solution
+
+from iris_core.models.actor_critic import lambda_returns
 
 
 def test_live_is_what_the_library_masks_by() -> None:
     policy = load_agent("catch").actor_critic
     ends = torch.rand(8, 12, generator=torch.Generator().manual_seed(0)) < 0.1
     assert policy.config.mask_after_end
-    assert torch.equal(solution.live(ends), policy.live_steps(ends))
+    assert torch.equal(exercises.live.solution(ends), policy.live_steps(ends))
+
+
+def test_one_step_is_the_librarys_return_without_lambda() -> None:
+    rewards, values = torch.rand(2, 3, 6, generator=torch.Generator().manual_seed(0))
+    ends = rewards < 0.3
+    mine = exercises.one_step.solution(rewards, values, ends, 0.9)
+    theirs = lambda_returns(rewards, values, ends, 0.9, 0.0)[:, :-1]
+    assert torch.allclose(mine, theirs)
 
 
 def test_a_critic_watches_episodes_in_a_row() -> None:

@@ -1,0 +1,1 @@
+"""Exercises, a file a lesson: solutions beside the slips that readers make."""
