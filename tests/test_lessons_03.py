@@ -1,12 +1,21 @@
-"""Notebook 03: its pictures."""
+"""Notebook 03: its solution is the library's, and its pictures."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from lessons import attention
+from lessons.exercises import nb03 as exercises
 
 from iris_core.models.transformer import causal_mask
+
+
+@pytest.mark.parametrize(("new", "old"), [(2, 3), (1, 0), (4, 0), (17, 34)])
+def test_a_mask_for_new_tokens_is_the_end_of_a_square_one(new: int, old: int) -> None:
+    mask = exercises.mask_for_new.solution(new, old)
+    assert torch.equal(mask, causal_mask(old + new)[old:])
+
 
 # Pictures
 
