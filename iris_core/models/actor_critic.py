@@ -126,14 +126,12 @@ class ActorCritic(nn.Module):
         logits, values = (torch.stack(each, dim=1) for each in zip(*steps, strict=True))
         return logits, values
 
-    def start_from(self, frames: Tensor) -> None:
-        """Called before the first update with frames (N, 3, 64, 64) in [0, 1]."""
-
     def loss(self, rollout: Rollout) -> Losses:
         """Policy gradient, value error and entropy (appendix B), the mean of all steps
         but the last: its return is its own value."""
-        config, values = self.config, rollout.values[:, :-1]  # (B, H - 1)
+        config = self.config
         policy = Categorical(logits=rollout.logits[:, :-1], validate_args=False)
+        values = rollout.values[:, :-1]  # (B, H - 1)
         returns = lambda_returns(
             rollout.rewards, rollout.bootstrap, rollout.ends, config.gamma, config.lam
         )[:, :-1]
@@ -144,7 +142,11 @@ class ActorCritic(nn.Module):
             "value": (values - returns).pow(2).mean(),
             "entropy": -config.entropy_weight * policy.entropy().mean(),
         }
-        return Losses(terms, rollout_figures(rollout, returns, policy))
+        return Losses(terms, rollout_metrics(rollout, returns, policy))
+
+    def start_from(self, frames: Tensor) -> None:
+        """What training calls before the first update: fit to frames (N, 3, 64, 64) in
+        [0, 1] what should not start at random."""
 
 
 def masked(new: State, old: State, keep: Tensor) -> State:
@@ -153,7 +155,7 @@ def masked(new: State, old: State, keep: Tensor) -> State:
     return torch.where(keep, new[0], old[0]), torch.where(keep, new[1], old[1])
 
 
-def rollout_figures(
+def rollout_metrics(
     rollout: Rollout, returns: Tensor, policy: Categorical
 ) -> dict[str, Tensor]:
     """What to watch while a policy learns."""

@@ -158,17 +158,12 @@ class Agent(nn.Module):
 
         The file appears whole or not at all; frozen LPIPS weights are not in it.
         """
-        metadata = {
-            "format": FORMAT,
-            "config": json.dumps(config_to_dict(self.config)),
-            "actions": json.dumps(self.actions),
-        }
+        about = {"config": config_to_dict(self.config), "actions": self.actions}
         if self.card is not None:
-            metadata["card"] = json.dumps(asdict(self.card))
-        tensors = {
-            k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()
-        }
-        data = to_bytes(tensors, metadata)
+            about["card"] = asdict(self.card)
+        metadata = {name: json.dumps(value) for name, value in about.items()}
+        tensors = {k: v.cpu().contiguous() for k, v in self.state_dict().items()}
+        data = to_bytes(tensors, {"format": FORMAT, **metadata})
         write_whole(Path(path), lambda file: file.write(data))
 
     @classmethod
@@ -176,33 +171,30 @@ class Agent(nn.Module):
         cls, path: str | os.PathLike[str], device: torch.device | str = "cpu"
     ) -> Agent:
         """Read what `save` wrote; needs nothing else. ConfigError if it can't be."""
-        metadata, tensors = read_safetensors(Path(path))
-        if metadata.get("format") != FORMAT:
-            raise ConfigError(
-                f"{path} is no agent of this library (format "
-                f"{metadata.get('format', 'missing')!r}, expected {FORMAT!r}). "
-                "Published IRIS checkpoints are read with load_published."
-            )
-        agent = cls(
-            config_from_dict(json.loads(metadata["config"])),
-            json.loads(metadata["actions"]),
-        )
+        about, tensors = read_agent(Path(path))
+        agent = cls(config_from_dict(about["config"]), about["actions"])
         agent.load_state_dict(tensors)
-        if "card" in metadata:
-            agent.card = Card(**json.loads(metadata["card"]))
+        agent.card = Card(**about["card"]) if "card" in about else None
         return agent.to(device).eval()
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Metadata and tensors of a file, or a ConfigError that says what is wrong."""
+def read_agent(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """An agent file's metadata and tensors; ConfigError that says what is wrong."""
     if not path.is_file():
         raise ConfigError(f"No agent at {path}. Train one with: iris train")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return file.metadata() or {}, tensors
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ConfigError(
             f"{path} is not a whole safetensors file: {error}. It may have been cut "
             "short; use another copy."
         ) from error
+    kind = metadata.pop("format", "missing")
+    if kind != FORMAT:
+        raise ConfigError(
+            f"{path} is no agent of this library (format {kind!r}, expected "
+            f"{FORMAT!r}). Published IRIS checkpoints are read with load_published."
+        )
+    return {name: json.loads(text) for name, text in metadata.items()}, tensors

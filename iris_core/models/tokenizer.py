@@ -146,13 +146,13 @@ class Tokenizer(nn.Module):
             lpips = self.perceptual_network(frames.device)
             distance = lpips(2 * frames - 1, 2 * self.unscale(y) - 1)  # in [-1, 1]
             terms["perceptual"] = weights.perceptual * distance.mean()
-        return Losses(terms, self.figures(code.tokens, y.float() - x))
+        return Losses(terms, self.metrics(code.tokens, y.float() - x))
 
     def pixel_terms(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         """How far a reconstruction y is from x, (N, 3, 64, 64) both, pixel by pixel."""
         return {"l1": self.config.loss.l1 * (y - x).abs().mean()}
 
-    def figures(self, tokens: Tensor, error: Tensor) -> dict[str, Tensor]:
+    def metrics(self, tokens: Tensor, error: Tensor) -> dict[str, Tensor]:
         """Codebook usage of a batch, and the frame's error in [0, 1] units."""
         counts = error.new_zeros(self.config.vocab_size)
         # What bincount does, which would wait for a GPU
