@@ -53,8 +53,8 @@ def test_every_command_has_help(command, capsys):
 def test_bench_reads_its_own_arguments(monkeypatch):
     seen = []
     fake = SimpleNamespace(main=lambda arguments: seen.append(arguments) or 0)
-    monkeypatch.setitem(sys.modules, "iris_core.bench", fake)
-    monkeypatch.setattr("iris_core.bench", fake, raising=False)
+    monkeypatch.setitem(sys.modules, "iris_core.tools.benchmarks.command", fake)
+    monkeypatch.setattr("iris_core.tools.benchmarks.command", fake, raising=False)
     assert cli.main(["bench", "--help", "tokenizer", "--repeats", "3"]) == 0
     assert seen == [["--help", "tokenizer", "--repeats", "3"]]
 

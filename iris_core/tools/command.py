@@ -131,12 +131,12 @@ def record(args: argparse.Namespace) -> int:
 def bench(args: argparse.Namespace) -> int:
     """iris bench [arguments], which it reads itself"""
     if args.arguments[:1] == ["play"]:
-        from iris_core.widgets import bench as frames
+        from iris_core.tools.benchmarks import player_fps
 
-        return frames.main(args.arguments[1:])
-    from iris_core import bench as benchmarks
+        return player_fps.main(args.arguments[1:])
+    from iris_core.tools.benchmarks import command
 
-    return benchmarks.main(args.arguments)
+    return command.main(args.arguments)
 
 
 # The scores of `iris eval`

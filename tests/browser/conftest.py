@@ -15,7 +15,12 @@ from playing import make_agent
 from playwright import sync_api as playwright
 from playwright.sync_api import Browser, Page
 
-from iris_core.widgets.browser import FLAGS, PATIENCE, find_chromium, start_jupyter
+from iris_core.tools.benchmarks.browser import (
+    FLAGS,
+    PATIENCE,
+    find_chromium,
+    start_jupyter,
+)
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 

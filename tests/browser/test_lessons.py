@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from lessons.series import FOLDER, SERIES
 
-from iris_core.widgets.browser import RUN_ALL, notebook_at, write_notebook
+from iris_core.tools.benchmarks.browser import RUN_ALL, notebook_at, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 SETUP = f"""

@@ -15,7 +15,7 @@ from iris_core.play.page import Server
 from iris_core.play.recording import to_episode
 from iris_core.play.session import Session
 from iris_core.play.talk import Talk
-from iris_core.widgets.browser import open_and_run, shown, wait, write_notebook
+from iris_core.tools.benchmarks.browser import open_and_run, shown, wait, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 CELL = """

@@ -20,14 +20,15 @@ from typing import Any
 
 import torch
 
-from iris_core import bench
 from iris_core.config import ConfigError, config_from_dict, config_to_dict
-from iris_core.cost import Seconds, benchmark_seconds, seconds_of
 from iris_core.device import resolve_device
 from iris_core.final_test import final_test
 from iris_core.own_runs import METRICS, append_run, run_of_json
 from iris_core.run_table import run_table
 from iris_core.runtime.files import write_atomic
+from iris_core.tools.benchmarks.command import default_file
+from iris_core.tools.benchmarks.parts import measure
+from iris_core.tools.benchmarks.run_cost import Seconds, benchmark_seconds, seconds_of
 from iris_core.tools.sweep.plan import Sweep
 from iris_core.training import checkpoint
 from iris_core.training.callbacks import default_callbacks
@@ -78,7 +79,7 @@ def measure_run(settings: dict[str, Any]) -> Seconds:
     config = config_from_dict(settings)
     with tempfile.TemporaryDirectory() as folder:
         config.outputs = folder
-        timings = bench.measure(TrainingState(config, Run.create(config)), repeats=1)
+        timings = measure(TrainingState(config, Run.create(config)), repeats=1)
     return seconds_of(timings)
 
 
@@ -144,7 +145,7 @@ def part_times(ray: Any, sweep: Sweep) -> tuple[Seconds, str]:
     sizes and this kind of device in results/benchmarks, or else a short measurement."""
     config = next(iter(sweep.configs.values()))
     gpu = torch.device("cuda") if sweep.gpu else resolve_device(config.device)
-    file = bench.default_file(sweep.overrides, gpu)
+    file = default_file(sweep.overrides, gpu)
     if file.is_file():
         seconds, device = benchmark_seconds(file, config)
         if seconds:

@@ -1,7 +1,6 @@
 """Sweeps: what is asked for, what it costs, and real Ray whose workers are killed."""
 
 import json
-import math
 import os
 import signal
 import sys
@@ -15,13 +14,15 @@ from typing import Any
 import pytest
 import torch
 
-from iris_core import bench, cli, cost
+from iris_core import cli
 from iris_core.config import ConfigError, load_config
 from iris_core.envs import ATARI_100K
 from iris_core.final_test import BLIND, final_test, final_tests
 from iris_core.models.agent import Agent
 from iris_core.own_runs import learning_curves, own_runs
 from iris_core.run_table import run_table
+from iris_core.tools.benchmarks import parts
+from iris_core.tools.benchmarks.run_cost import training_minutes
 from iris_core.tools.sweep import work
 from iris_core.tools.sweep.plan import LAPTOP, Sweep, read_sweep
 from iris_core.tools.sweep.run import run_sweep
@@ -109,69 +110,6 @@ def test_other_settings_want_another_name(tmp_path: Path) -> None:
         changed.check_folder()
 
 
-# The cost
-
-
-def test_the_schedule_is_priced() -> None:
-    config = load_config("smoke")  # 3 epochs; 4 + 4 updates, 2 from the second on
-    collect = [(60 + 60) / 2 * 0.5, 60 / 2 * 0.5, 0]
-    seconds = [c + 4 * 1 + 4 * 2 + p for c, p in zip(collect, (0, 6, 6), strict=True)]
-    for epochs in (1, 2, 3):
-        minutes = cost.training_minutes(config, SECONDS, epochs)
-        assert minutes == pytest.approx(sum(seconds[:epochs]) / 60)
-    assert cost.training_minutes(config, SECONDS) == pytest.approx(sum(seconds) / 60)
-    config.training.cpu_minutes = 5
-    minutes = cost.training_minutes(config, SECONDS)
-    assert 5 <= minutes < 5 + (15 + 18) / 60  # the epoch that ends it collects too
-
-
-def test_frames_are_known_once_as_long_as_the_tokenizer_rests() -> None:
-    config = load_config("smoke")
-    wm, policy = config.world_model, config.actor_critic
-    drawn = 4 * wm.updates.batch_size * wm.max_blocks
-    looked_at = 2 * policy.updates.batch_size * (policy.burn_in + 1)
-    encoded, decoded = cost.frames_to_know(config, 2)  # 180 steps are there
-    assert encoded == pytest.approx(180 * (1 - math.exp(-(drawn + looked_at) / 180)))
-    assert decoded == pytest.approx(180 * (1 - math.exp(-looked_at / 180)))
-    config.tokenizer.updates.stop_after_epoch = 1
-    resting, _ = cost.frames_to_know(config, 2)  # 60 of them are new
-    assert resting == pytest.approx(encoded / 3)
-    assert cost.frames_to_know(config, 3) == (0, 0)  # nothing is collected any more
-    seconds = {**dict.fromkeys(SECONDS, 0.0), "encode": 2.0, "decode": 3.0}
-    total = cost.epoch_seconds(config, seconds, 2)
-    assert total == pytest.approx(2 * resting + 3 * decoded / 3)
-    config.collection.epochs = config.collection.warm_start_steps = 0
-    assert cost.frames_to_know(config, 1) == (0, 0)
-
-
-def test_a_benchmark_of_the_same_sizes_is_taken(tmp_path: Path) -> None:
-    file = tmp_path / "smoke-cpu.json"
-    timings = {name: {"median": value} for name, value in SECONDS.items()}
-    for name in ("encode", "decode"):
-        timings[f"{name}_frames"] = {"median": 0.0, "batch": 8}
-    report = {
-        "overrides": ["preset=smoke"],
-        "machine": {"cpu": "a", "device": "cpu: x86_64"},
-        "seconds": timings,
-    }
-    file.write_text(json.dumps(report))
-    longer = load_config("smoke", ["training.epochs=9", "env.game=Pong", "seed=1"])
-    found, device = cost.benchmark_seconds(file, longer)
-    assert device == "a" and found.items() >= SECONDS.items()
-    wider = load_config("smoke", ["world_model.embed_dim=64"])
-    assert cost.benchmark_seconds(file, wider) == ({}, "a")
-    on_gpu = {"cpu": "a", "device": "cuda: b"}
-    file.write_text(json.dumps({**report, "machine": on_gpu}))
-    assert cost.benchmark_seconds(file, longer)[1] == "cuda: b"
-    file.write_text("{}")
-    with pytest.raises(ConfigError, match="is not of iris bench"):
-        cost.benchmark_seconds(file, longer)
-
-
-def test_spans() -> None:
-    assert [cost.span(m) for m in (3.4, 120, 5000)] == ["3 min", "2.0 h", "3.5 days"]
-
-
 # The tables
 
 
@@ -247,7 +185,7 @@ def test_the_live_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "1 done, 1 under way, 2 waiting; about" in total
     left = table.status("Catch-seed1").left
     config = sweep.configs["Catch-seed1"]
-    two, five = (cost.training_minutes(config, SECONDS, n) for n in (2, 5))
+    two, five = (training_minutes(config, SECONDS, n) for n in (2, 5))
     assert left == pytest.approx((five - two) * 3 / two)  # at its own pace
     config.training.cpu_minutes = 5
     assert table.status("Catch-seed1").left == 3
@@ -384,7 +322,7 @@ def test_a_stopped_sweep_goes_on(ray, tmp_path) -> None:
 @pytest.mark.timeout(900)
 def test_the_command_says_what_it_will_cost(ray, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench, "RANDOM_STEPS", 40)
+    monkeypatch.setattr(parts, "RANDOM_STEPS", 40)
     assert cli.main(["sweep", "--plan", *TINY, "games=Catch", "seeds=2"]) == 0
     told = capsys.readouterr().out
     assert "2 runs, 0 finished" in told and "by a short measurement" in told

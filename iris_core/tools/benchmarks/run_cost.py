@@ -1,7 +1,5 @@
 """What a run will cost: its schedule, priced with the times of `iris bench`."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping
@@ -67,12 +65,12 @@ def frames_to_know(config: Config, epoch: int) -> tuple[float, float]:
     frames += min(epoch, collecting) * collection.steps_per_epoch
     if frames == 0:
         return 0.0, 0.0
-    looked_at = updates_in(policy.updates, epoch) * policy.updates.batch_size
-    looked_at *= policy.burn_in + 1
-    drawn = updates_in(wm.updates, epoch) * wm.updates.batch_size * wm.max_blocks
-    drawn += looked_at
-    changed = updates_in(config.tokenizer.updates, epoch) > 0
-    there = frames if changed else new
+    segments, starts = (
+        updates_in(c.updates, epoch) * c.updates.batch_size for c in (wm, policy)
+    )
+    looked_at = starts * (policy.burn_in + 1)
+    drawn = segments * wm.max_blocks + looked_at
+    there = frames if updates_in(config.tokenizer.updates, epoch) > 0 else new
     encoded, decoded = (-there * math.expm1(-n / frames) for n in (drawn, looked_at))
     return encoded, decoded
 
@@ -103,26 +101,21 @@ def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
 
 def device_name(report: Mapping[str, Any]) -> str:
     """Of a report of `iris bench`: its GPU, or the processor."""
-    machine = report["machine"]
-    on_cpu = machine["device"].startswith("cpu")
-    return str(machine["cpu"] if on_cpu else machine["device"])
+    machine: dict[str, str] = report["machine"]
+    return machine["cpu" if machine["device"].startswith("cpu") else "device"]
 
 
-def seconds_of(timings: Mapping[str, Mapping[str, float]]) -> Seconds:
+def seconds_of(timings: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Medians of what `iris bench` times; of one frame for `encode` and `decode`."""
     seconds = {name: float(timing["median"]) for name, timing in timings.items()}
     for name in ("encode", "decode"):
-        timing = timings[f"{name}_frames"]
-        seconds[name] = float(timing["median"]) / timing["batch"]
+        seconds[name] = seconds[f"{name}_frames"] / timings[f"{name}_frames"]["batch"]
     return seconds
 
 
 def sizes(config: Config) -> dict[str, Any]:
     """The settings that decide how long a step or an update takes."""
     parts = ("tokenizer.", "world_model.", "actor_critic.", "env.num_envs", "autocast")
+    found = {name: value for name, value, _ in walk(config) if name.startswith(parts)}
     schedule = ("_epoch", "_epoch_steps")
-    return {
-        name: value
-        for name, value, _ in walk(config)
-        if name.startswith(parts) and not name.endswith(schedule)
-    }
+    return {name: found[name] for name in found if not name.endswith(schedule)}

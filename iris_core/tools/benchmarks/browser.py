@@ -1,7 +1,5 @@
 """Jupyter and a browser on this machine, for tests and measurements of the widgets."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket
@@ -14,6 +12,7 @@ from typing import Any
 
 import nbformat
 
+import iris_core
 from iris_core.config.schema import ConfigError
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -29,10 +28,8 @@ RUN_ALL = """async () => {
   await until(() => window.jupyterapp);
   const app = window.jupyterapp;
   await app.restored;
-  await until(() => app.shell.currentWidget?.sessionContext);
-  const { sessionContext } = app.shell.currentWidget;
-  await sessionContext.ready;
-  await until(() => sessionContext.session?.kernel?.status === "idle");
+  const kernel = () => app.shell.currentWidget?.sessionContext?.session?.kernel;
+  await until(() => kernel()?.status === "idle");
   await app.commands.execute("notebook:run-all-cells");
 }"""
 
@@ -54,9 +51,9 @@ def start_jupyter(kind: str, folder: Path) -> tuple[subprocess.Popen[bytes], str
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    names = ("CONFIG", "DATA", "RUNTIME")
-    own = {f"JUPYTER_{name}_DIR": str(folder / f".{name.lower()}") for name in names}
-    library = str(Path(__file__).resolve().parents[2])
+    own = {"PYTHONPATH": str(Path(iris_core.__file__).resolve().parents[1])}
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        own[f"JUPYTER_{name}_DIR"] = str(folder / f".{name.lower()}")
     command = [
         *(sys.executable, "-m", "jupyter", kind, "--no-browser", "--allow-root"),
         *("--expose-app-in-browser", f"--ServerApp.port={port}"),
@@ -64,8 +61,8 @@ def start_jupyter(kind: str, folder: Path) -> tuple[subprocess.Popen[bytes], str
     ]
     log = folder / f"{kind}.log"
     with log.open("wb") as out:
-        environment = {**os.environ, **own, "PYTHONPATH": library}
-        server = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        env = {**os.environ, **own}
+        server = subprocess.Popen(command, env=env, stdout=out, stderr=out)
     address = f"http://127.0.0.1:{port}"
     for _ in range(5 * PATIENCE):
         try:
@@ -81,11 +78,9 @@ def start_jupyter(kind: str, folder: Path) -> tuple[subprocess.Popen[bytes], str
 
 def write_notebook(path: Path, *cells: str) -> None:
     """A notebook of code cells."""
-    made = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-        metadata={"kernelspec": KERNEL},
-    )
-    nbformat.write(made, path)
+    code = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    metadata = {"kernelspec": KERNEL}
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=metadata), path)
 
 
 def open_and_run(page: Any, address: str, kind: str, name: str) -> Any:
@@ -98,9 +93,8 @@ def open_and_run(page: Any, address: str, kind: str, name: str) -> Any:
 def notebook_at(address: str, kind: str, name: str) -> str:
     """Where a notebook's page is. In JupyterLab each has a workspace of its own: the
     common one opens what was open before, and runs that instead."""
-    way = f"lab/workspaces/{name.removesuffix('.ipynb')}/tree"
-    if kind != "lab":
-        way = "notebooks"
+    workspace = f"lab/workspaces/{name.removesuffix('.ipynb')}/tree"
+    way = workspace if kind == "lab" else "notebooks"
     return f"{address}/{way}/{name}?token={TOKEN}"
 
 

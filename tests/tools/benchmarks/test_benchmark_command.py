@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from iris_core import bench, cli, floors, ladder
+from iris_core import cli
 from iris_core.config import ConfigError
+from iris_core.tools.benchmarks import ablation, command, timing
 
 PARTS = {  # and how many games, frames or samples one call takes in the smoke preset
     "collect_step": 2,
@@ -24,14 +25,6 @@ PARTS = {  # and how many games, frames or samples one call takes in the smoke p
 }
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(bench, "SHORTEST", 1e-9)
-    monkeypatch.setattr(bench, "RANDOM_STEPS", 40)
-    monkeypatch.setattr(floors, "SIZE", 64)
-    monkeypatch.setattr(floors, "BYTES", 2**20)
-
-
 @pytest.mark.parametrize("order", [0, 2])
 def test_every_part_is_timed(order, capsys, tmp_path):
     """Through the command, whichever way round its arguments are."""
@@ -42,8 +35,8 @@ def test_every_part_is_timed(order, capsys, tmp_path):
     report = json.loads(out.read_text())
     timings = report["seconds"]
     assert {name: timing["batch"] for name, timing in timings.items()} == PARTS
-    for timing in timings.values():
-        assert 0 < timing["least"] <= timing["median"] <= timing["most"]
+    for part in timings.values():
+        assert 0 < part["least"] <= part["median"] <= part["most"]
     assert report["overrides"] == ["preset=smoke", "device=cpu"]
     known = report["machine"]
     assert known["cpu"] and known["cores"] and known["torch"] == torch.__version__
@@ -52,15 +45,15 @@ def test_every_part_is_timed(order, capsys, tmp_path):
     shown = capsys.readouterr().out
     assert all(name in shown for name in PARTS) and str(out) in shown
     assert "share of the limit" in shown and "a full run" in shown
-    lowest, highest = report["ladder"][0], report["ladder"][-1]
-    assert lowest["difference"] == 0 and highest["difference"] < 1e-4
-    assert set(highest["seconds"]) == set(report["share_of_limit"])
+    first, last = report["ablation"][0], report["ablation"][-1]
+    assert first["difference"] == 0 and last["difference"] < 1e-4
+    assert set(last["seconds"]) == set(report["share_of_limit"])
     assert plt.imread(out.with_suffix(".png")).shape[1] > 1000
 
 
-def test_a_rung_that_computes_something_else(monkeypatch, capsys, tmp_path):
+def test_a_variant_that_computes_something_else(monkeypatch, capsys, tmp_path):
     """It is said at the end, and what was measured is there."""
-    monkeypatch.setattr(ladder, "largest_difference", lambda *_: 1.0)
+    monkeypatch.setattr(ablation, "largest_difference", lambda *_: 1.0)
     out = tmp_path / "bench.json"
     given = ["bench", "preset=smoke", "device=cpu", "--repeats", "1", "--out", str(out)]
     assert cli.main(given) == 1
@@ -70,30 +63,30 @@ def test_a_rung_that_computes_something_else(monkeypatch, capsys, tmp_path):
 
 def test_where_the_numbers_go():
     cpu = torch.device("cpu")
-    assert str(bench.default_file([], cpu)) == "results/benchmarks/tutorial-cpu.json"
+    assert str(command.default_file([], cpu)) == "results/benchmarks/tutorial-cpu.json"
     overrides = ["env.game=Pong", "preset=paper"]
-    file = bench.default_file(overrides, torch.device("cuda:0"))
+    file = command.default_file(overrides, torch.device("cuda:0"))
     assert str(file) == "results/benchmarks/paper-cuda.json"
 
 
 def test_the_median_and_the_spread(monkeypatch):
     clock = iter([0, 1, 0, 5, 0, 2, 0, 3])  # a first call, three repeats
     name = "process_time" if torch.get_num_threads() == 1 else "perf_counter"
-    monkeypatch.setattr(bench.time, name, lambda: next(clock))
-    timing = bench.timed(lambda: None, 3, torch.device("cpu"))
-    assert timing == {"median": 3, "least": 2, "most": 5}
+    monkeypatch.setattr(timing.time, name, lambda: next(clock))
+    found = timing.timed(lambda: None, 3, torch.device("cpu"))
+    assert found == {"median": 3, "least": 2, "most": 5}
 
 
 def test_what_is_refused(capsys, tmp_path):
     with pytest.raises(SystemExit):
-        bench.main(["preset=smoke", "--repeats", "0"])
+        command.main(["preset=smoke", "--repeats", "0"])
     assert "--repeats" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="preset=smook"):
-        bench.main(["preset=smook"])
+        command.main(["preset=smook"])
     (tmp_path / "file").touch()
     out = str(tmp_path / "file" / "bench.json")
     with pytest.raises(ConfigError, match="cannot write"):
-        bench.main(["preset=smoke", "device=cpu", "--out", out])
+        command.main(["preset=smoke", "device=cpu", "--out", out])
     with pytest.raises(SystemExit) as caught:
         cli.main(["bench", "--help"])
     assert caught.value.code == 0 and "iris bench" in capsys.readouterr().out

@@ -1,0 +1,271 @@
+"""What each optimisation is worth: from the paper's loop to the library's.
+
+Every variant has one optimisation more, computes the same losses as the reference from
+the same random numbers, and is timed. All in one run, on one machine.
+"""
+
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from iris_core.device import bf16_autocast
+from iris_core.dream import DreamEnv
+from iris_core.models import nets
+from iris_core.tools.benchmarks import parts, reference
+from iris_core.tools.benchmarks.timing import timed
+from iris_core.training.trainer import Trainer
+
+REFERENCE = "reference: the paper's loop"
+
+# How far a variant's losses may be from the reference's, relative to the value: what
+# golden tests allow, and where bf16 rounds to three digits. Values below LEAST are
+# taken as LEAST: the policy's loss is a sum of both signs
+CLOSE, CLOSE_IN_BF16, LEAST = 1e-4, 5e-2, 0.1
+
+Context = AbstractContextManager[None]
+Without = Callable[[Trainer], Context]
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """Its name, how to do without it, and which trainers have it: on one kind of
+    device, or with some settings only."""
+
+    name: str
+    without: Without
+    needed: Callable[[Trainer], bool] = lambda trainer: True
+    device: str | None = None
+
+    def applies(self, trainer: Trainer) -> bool:
+        return self.device in (None, trainer.device.type) and self.needed(trainer)
+
+
+@dataclass
+class Variant:
+    """seconds: of one call of each part. difference: the largest of its losses' from
+    the reference's, relative to these."""
+
+    name: str
+    seconds: dict[str, float]
+    difference: float
+
+
+def run(trainer: Trainer, repeats: int) -> list[Variant]:
+    """The reference first, then a variant for every optimisation that a trainer's
+    device and configuration have. trainer: has trained, as after `parts.measure`."""
+    steps = [o for o in OPTIMISATIONS if o.applies(trainer)]
+    names = [REFERENCE, *(f"+ {o.name}" for o in steps)]
+    missing = {name: steps[i:] for i, name in enumerate(names)}
+    # All losses come first: timing an update changes the weights
+    differences = compare(trainer, missing)
+    return [
+        Variant(name, seconds_without(trainer, without, repeats), differences[name])
+        for name, without in missing.items()
+    ]
+
+
+def seconds_without(
+    trainer: Trainer, missing: Sequence[Optimisation], repeats: int
+) -> dict[str, float]:
+    """Of an update of each component, and of a dream's step."""
+    seconds = {}
+    with doing_without(trainer, missing):
+        updates, step = parts.updates(trainer), parts.dream_step(trainer, 1)
+        for name, part in {**updates, "dream step": step}.items():
+            parts.warm_token_cache(trainer)
+            seconds[name] = timed(part, repeats, trainer.device)["median"]
+    return seconds
+
+
+@contextmanager
+def doing_without(trainer: Trainer, missing: Sequence[Optimisation]) -> Iterator[None]:
+    """All optimisations but these, of which the last goes first. Dreams and known
+    frames are made again, for they may be in bf16."""
+    with ExitStack() as stack:
+        for optimisation in reversed(missing):
+            stack.enter_context(optimisation.without(trainer))
+        start_anew(trainer)
+        yield
+    start_anew(trainer)
+
+
+def start_anew(trainer: Trainer) -> None:
+    trainer.dreams = None
+    trainer.token_cache.forget(version=-1)
+
+
+# Whether all compute the same
+
+
+def compare(
+    trainer: Trainer, missing: Mapping[str, Sequence[Optimisation]]
+) -> dict[str, float]:
+    """How far every variant's losses are from those of the first.
+
+    A dream in bf16 may sample another token, and is then another dream: the policy's
+    losses are compared with the first variant's of the same precision.
+    """
+    found: dict[str, float] = {}
+    first: dict[str, Tensor] = {}
+    dreams: dict[bool, dict[str, Tensor]] = {}
+    for name, without in missing.items():
+        with doing_without(trainer, without):
+            losses = losses_of(trainer)
+            with trainer.autocast:
+                bf16 = torch.is_autocast_enabled(trainer.device.type)
+        first = first or losses
+        of_dream = {k: v for k, v in losses.items() if k.startswith("actor_critic/")}
+        expected = first | dreams.setdefault(bf16, of_dream)
+        found[name] = largest_difference(losses, expected)
+    return found
+
+
+def losses_of(trainer: Trainer) -> dict[str, Tensor]:
+    """Every term of every loss of a new batch, nothing trained or dropped out; the
+    random numbers are the same each time, and go on as if nothing had been drawn."""
+    found = {}
+    devices = [trainer.device] if trainer.device.type == "cuda" else []
+    for component in trainer.components:
+        rng = replaced("rng", {trainer: random.Random(0)})
+        with rng, torch.random.fork_rng(devices), torch.no_grad(), trainer.autocast:
+            torch.manual_seed(0)
+            losses = component.draw_loss()
+        for name, value in losses.terms.items():
+            found[f"{component.name}/{name}"] = value.float()
+    return found
+
+
+def largest_difference(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
+    """Relative to each value of `theirs`, which has the same names."""
+    return max(
+        float((ours[name] - value).abs() / value.abs().clamp(min=LEAST))
+        for name, value in theirs.items()
+    )
+
+
+def differing(variants: Sequence[Variant], bf16: bool) -> list[str]:
+    """What to say of variants that compute something else. bf16: if any uses it."""
+    allowed = CLOSE_IN_BF16 if bf16 else CLOSE
+    return [
+        f"The variant '{v.name}' computes something else: its losses differ from the "
+        f"reference's by {v.difference:.1e} of their value (limit {allowed:.0e})."
+        for v in variants
+        if v.difference > allowed
+    ]
+
+
+# How to do without an optimisation
+
+
+@contextmanager
+def replaced(name: str, values: Mapping[Any, object]) -> Iterator[None]:
+    """An attribute has other values for a while, by the object whose it is."""
+    with ExitStack() as stack:
+        for owner, value in values.items():
+            stack.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
+        yield
+
+
+def computing_as(*plain: type[nn.Module]) -> Without:
+    """Modules compute as these classes do, each in place of the class that it extends,
+    with the weights that they have."""
+
+    def without(trainer: Trainer) -> Context:
+        classes = {
+            module: type(slow.__name__, (slow, type(module)), {})
+            for module in (*trainer.agent.modules(), *trainer.slow_critic.modules())
+            for slow in plain
+            if isinstance(module, slow.__bases__)
+        }
+        return replaced("__class__", classes)
+
+    return without
+
+
+def encode_every_time(trainer: Trainer) -> Context:
+    cache = reference.EncodeEveryTime(trainer.agent.tokenizer)
+    return replaced("token_cache", {trainer: cache})
+
+
+def dreaming_in(env: type[DreamEnv]) -> Without:
+    return lambda trainer: replaced(
+        "new_dream", {trainer: lambda: env.of(trainer.agent)}
+    )
+
+
+def plain_optimizers(trainer: Trainer) -> Context:
+    optimizers = {c: reference.plain_optimizer(c.optimizer) for c in trainer.components}
+    return replaced("optimizer", optimizers)
+
+
+@contextmanager
+def channels_first(trainer: Trainer) -> Iterator[None]:
+    lay_out(trainer, torch.contiguous_format)
+    try:
+        yield
+    finally:
+        lay_out(trainer, torch.channels_last)
+
+
+def lay_out(trainer: Trainer, memory_format: torch.memory_format) -> None:
+    tokenizer = trainer.components[0]
+    tokenizer.module.to(memory_format=memory_format)  # type: ignore[call-overload]
+    tokenizer.align()
+
+
+def all_together(trainer: Trainer) -> Context:
+    return replaced("GROUP", {nets: sys.maxsize})
+
+
+def waiting(trainer: Trainer) -> Context:
+    for component in trainer.components:
+        component.settle()
+    return replaced("asynchronous", dict.fromkeys(trainer.components, False))
+
+
+def float32(trainer: Trainer) -> Context:
+    return replaced("autocast", {trainer: bf16_autocast(trainer.device, False)})
+
+
+def drops_out(trainer: Trainer) -> bool:
+    return trainer.config.world_model.dropout > 0
+
+
+def token_by_token(trainer: Trainer) -> bool:
+    return trainer.config.world_model.prediction == "autoregressive"
+
+
+def convolutional(trainer: Trainer) -> bool:
+    return trainer.config.tokenizer.architecture == "vqgan"
+
+
+attention_by_hand = computing_as(
+    reference.AttentionByHand, reference.SpatialAttentionByHand
+)
+
+# In the order in which they are switched on
+OPTIMISATIONS = (
+    Optimisation("frames encoded, decoded once", encode_every_time),
+    Optimisation("burn-in as one batch", computing_as(reference.BurnInFrameByFrame)),
+    Optimisation("fused attention", attention_by_hand),
+    Optimisation(
+        "dropout by 16 bits", computing_as(reference.DrawForEach), drops_out, "cpu"
+    ),
+    Optimisation("static cache", computing_as(reference.CacheGrows)),
+    Optimisation(
+        "action with last token", dreaming_in(reference.ActionAlone), token_by_token
+    ),
+    Optimisation("fused optimizers", plain_optimizers),
+    Optimisation("channels last", channels_first, convolutional, "cpu"),
+    Optimisation("frames in groups", all_together, convolutional, "cpu"),
+    Optimisation("no waiting", waiting, device="cuda"),
+    Optimisation("bf16", float32, lambda trainer: trainer.bf16),
+    Optimisation("CUDA graphs", dreaming_in(DreamEnv), device="cuda"),
+)

@@ -1,0 +1,144 @@
+"""What the paper says, computed as it says it: a frame and a token at a time.
+
+Each class stands beside a fast one of the library and computes the same; it takes the
+fast one's weights, so the two can be compared and timed (ablation.py).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+from torch.optim import Optimizer
+
+from iris_core.dream import DreamEnv
+from iris_core.models.actor_critic import ActorCritic, State, masked
+from iris_core.models.nets import SpatialAttention
+from iris_core.models.transformer import Dropout, KVCache, SelfAttention, Transformer
+from iris_core.replay import Batch, stack_segments
+from iris_core.training.token_cache import TokenCache
+
+
+class EncodeEveryTime(TokenCache):
+    """Frames are encoded whenever they are drawn, and decoded for every burn-in."""
+
+    @torch.no_grad()
+    def tokens(self, batch: Batch, version: int) -> Tensor:
+        length = batch.mask.shape[1]
+        segments = [
+            (episode, start, start + length)
+            for episode, (_, start) in zip(batch.episodes, batch.places, strict=True)
+        ]
+        whole = stack_segments(segments).to(self.table.device)  # with its pixels
+        tokens = self.tokenizer.tokenize(whole.frames)  # (B, T, K)
+        return tokens.masked_fill(~whole.mask[..., None], 0)
+
+    @torch.no_grad()
+    def reconstructions(self, batch: Batch, tokens: Tensor) -> Tensor:
+        return self.tokenizer.decode(tokens)
+
+
+class BurnInFrameByFrame(ActorCritic):
+    """The LSTM's state after a burn-in, from one frame after another."""
+
+    @torch.no_grad()
+    def burn_in(self, frames: Tensor, mask: Tensor) -> State:
+        state = self.new_state(len(frames))
+        for t in range(frames.shape[1]):
+            _, _, new = self(frames[:, t], state)
+            state = masked(new, state, mask[:, t])
+        return state
+
+
+class AttentionByHand(SelfAttention):
+    """softmax(Q K^T / sqrt(d)) V, with a product each for queries, keys and values."""
+
+    def forward(
+        self, x: Tensor, mask: Tensor, cache: KVCache | None = None, layer: int = 0
+    ) -> Tensor:
+        weights = zip(self.qkv.weight.chunk(3), self.qkv.bias.chunk(3), strict=True)
+        q, k, v = (
+            rearrange(F.linear(x, w, b), "b l (h d) -> b h l d", h=self.num_heads)
+            for w, b in weights
+        )
+        if cache is not None:
+            k, v = cache.extend(layer, k, v)
+        scores = q @ k.mT / math.sqrt(q.shape[-1])  # (B, H, L, M)
+        shares = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
+        y = self.drop(shares).to(v.dtype) @ v
+        return self.proj(rearrange(y, "b h l d -> b l (h d)"))
+
+
+class SpatialAttentionByHand(SpatialAttention):
+    """The same over the cells of a feature map, with one head."""
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> same
+        h = self.norm(x)
+        q, k, v = (f(h).flatten(2) for f in (self.q, self.k, self.v))  # (B, C, H*W)
+        shares = (q.mT @ k / math.sqrt(q.shape[1])).softmax(dim=-1)
+        h = rearrange(v @ shares.mT, "b c (h w) -> b c h w", h=x.shape[-2])
+        return x + self.proj_out(h)
+
+
+class DrawForEach(Dropout):
+    """A random number for each number that may be dropped."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, self.training)
+
+
+class GrowingCache(KVCache):
+    """Keys and values that are copied whole for every token."""
+
+    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        keys, values = super().extend(layer, k, v)
+        return keys.clone(), values.clone()
+
+
+class CacheGrows(Transformer):
+    """A Transformer whose caches grow."""
+
+    def new_cache(self, batch_size: int) -> KVCache:
+        keys = super().new_cache(batch_size).keys
+        return GrowingCache(keys.shape, keys)  # type: ignore[arg-type]
+
+
+class ActionAlone(DreamEnv):
+    """A step of a dream token by token: K + 1 passes, the first of them the action's.
+
+    In the library a frame's last token waits, and passes together with the action.
+    """
+
+    def fill(self) -> None:
+        self.cache.clear()
+        known = torch.cat([*self.past, self.tokens], dim=1)
+        self.world_model.hidden(known, self.cache)
+
+    @torch.no_grad()
+    def step(
+        self, actions: Tensor, predict_frame: bool = True
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        model = self.world_model
+        needed = model.tokens_per_block if predict_frame else 1
+        if self.cache.size + needed > model.max_tokens:
+            self.refresh()
+        output = model(actions[:, None], self.cache)
+        rewards = self.sample(output.rewards[:, -1]).float() - 1
+        ends = self.sample(output.ends[:, -1]).bool()
+        if predict_frame:
+            self.past.append(torch.cat([self.tokens, actions[:, None]], dim=1))
+            tokens = []
+            for _ in range(model.tokens_per_frame):
+                tokens.append(self.draw_tokens(output.observations[:, -1]))
+                output = model(tokens[-1][:, None], self.cache)
+            self.tokens = torch.stack(tokens, dim=1)
+            self.frames = self.decode(self.tokens)
+        return self.frames, rewards, ends
+
+
+def plain_optimizer(fused: Optimizer) -> Optimizer:
+    """An optimizer of the same kind and weights, one weight after another."""
+    keep = ("params", "weight_decay")
+    groups = [{name: group[name] for name in keep} for group in fused.param_groups]
+    return type(fused)(groups, foreach=False, fused=False)  # type: ignore[call-arg]

@@ -1,0 +1,214 @@
+"""The ablation: every variant computes the same, and lacks what it is to lack."""
+
+import pytest
+import torch
+
+from iris_core.dream import DreamEnv
+from iris_core.tools.benchmarks import ablation, parts, reference
+from iris_core.tools.benchmarks.ablation import (
+    OPTIMISATIONS,
+    Optimisation,
+    Variant,
+    attention_by_hand,
+    channels_first,
+    compare,
+    encode_every_time,
+    plain_optimizers,
+)
+from iris_core.training import checkpoint
+from iris_core.training.trainer import Trainer
+
+CONVOLUTIONAL = [
+    "tokenizer.architecture=vqgan",
+    "tokenizer.channels=32",
+    "tokenizer.attention_resolutions=[8]",
+    "tokenizer.subtract_background=false",
+    "tokenizer.kmeans_start=false",
+]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        CONVOLUTIONAL,
+        ["world_model.prediction=parallel"],
+        ["autocast=always"],
+        [*CONVOLUTIONAL, "autocast=always"],
+    ],
+    ids=["patch", "convolutions", "parallel", "bf16", "convolutions, bf16"],
+)
+def test_every_variant_computes_the_same(overrides, make_trainer):
+    trainer = make_trainer(*overrides)
+    parts.warm_token_cache(trainer)
+    steps = [o for o in OPTIMISATIONS if o.applies(trainer)]
+    variants = {str(i): steps[i:] for i in range(len(steps) + 1)}
+    differences = compare(trainer, variants)
+    assert list(differences) == list(variants) and differences["0"] == 0
+    allowed = ablation.CLOSE_IN_BF16 if trainer.bf16 else ablation.CLOSE
+    assert max(differences.values()) <= allowed
+
+
+def test_a_variant_that_computes_something_else():
+    variants = [Variant("right", {}, 1e-5), Variant("wrong", {}, 1e-3)]
+    (line,) = ablation.differing(variants, bf16=False)
+    assert "'wrong' computes something else" in line and "1.0e-03" in line
+    assert ablation.differing(variants, bf16=True) == []
+
+
+def test_what_a_variant_is_compared_with(make_trainer, monkeypatch):
+    """A policy's losses come from other dreams in bf16."""
+    trainer = make_trainer("autocast=always")
+    low, lower = {"loss": 1.0, "actor_critic/loss": 1.0}, {"actor_critic/loss": 9.0}
+    given = iter([low, low | {"loss": 1.5}, low | lower, low | lower])
+    tensors = ({k: torch.tensor(v) for k, v in losses.items()} for losses in given)
+    monkeypatch.setattr(ablation, "losses_of", lambda _: next(tensors))
+    in_float32 = [Optimisation("bf16", ablation.float32)]
+    variants = {"a": in_float32, "b": in_float32, "c": [], "d": []}
+    assert compare(trainer, variants) == {"a": 0, "b": 0.5, "c": 0, "d": 0}
+
+
+def test_a_run(make_trainer, monkeypatch):
+    """Through all variants, and everything is as before afterwards."""
+    for module in (ablation, parts):
+        monkeypatch.setattr(module, "timed", lambda do, *_: {"median": len([do()])})
+    trainer = make_trainer()
+    parts.measure(trainer, repeats=1)
+    optimizers = [c.optimizer for c in trainer.components]
+    classes = [type(module) for module in trainer.agent.modules()]
+    variants = ablation.run(trainer, repeats=1)
+    assert [variant.name for variant in variants][:2] == [
+        "reference: the paper's loop",
+        "+ frames encoded, decoded once",
+    ]
+    names = {"tokenizer", "world_model", "actor_critic", "dream step"}
+    assert all(set(variant.seconds) == names for variant in variants)
+    assert [c.optimizer for c in trainer.components] == optimizers
+    assert [type(module) for module in trainer.agent.modules()] == classes
+    assert trainer.dreams is None
+
+
+# What an optimisation's absence means
+
+
+def test_frames_are_encoded_again(make_trainer, monkeypatch):
+    trainer = make_trainer()
+    encoded = []
+    tokenize = trainer.agent.tokenizer.tokenize
+    monkeypatch.setattr(
+        trainer.agent.tokenizer,
+        "tokenize",
+        lambda frames: encoded.append(1) or tokenize(frames),
+    )
+    batch = trainer.replay.sample(4, 3, trainer.rng, pixels=False)
+    trainer.tokens(batch)
+    first = trainer.tokens(batch)
+    assert len(encoded) == 1
+    with encode_every_time(trainer):
+        assert torch.equal(trainer.tokens(batch), first)
+        trainer.tokens(batch)
+    assert len(encoded) == 3
+
+
+def test_passes_of_a_dreams_step(make_trainer, monkeypatch):
+    trainer = make_trainer()
+    agent = trainer.agent
+    passes = []
+    forward = agent.world_model.transformer.forward
+    monkeypatch.setattr(
+        agent.world_model.transformer,
+        "forward",
+        lambda *given: passes.append(given[0].shape[1]) or forward(*given),
+    )
+
+    def lengths(dream: DreamEnv) -> list[int]:
+        dream.reset(torch.rand(2, 3, 64, 64))
+        passes.clear()
+        dream.step(torch.zeros(2, dtype=torch.int64))
+        return list(passes)
+
+    assert lengths(DreamEnv.of(agent)) == [2] + [1] * 15
+    (alone,) = (o.without for o in OPTIMISATIONS if o.name == "action with last token")
+    with alone(trainer):
+        assert lengths(trainer.new_dream()) == [1] * 17
+
+
+def test_the_actions_pass_changes_no_dream(make_trainer):
+    """Nor does another moment at which the cache is filled again."""
+    agent, frames = make_trainer().agent, torch.rand(2, 3, 64, 64)
+    actions = torch.tensor([0, 1])
+
+    def dream(env: type[DreamEnv]) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        dream = env.of(agent)
+        dream.reset(frames)
+        last = 2 * agent.config.world_model.max_blocks
+        return [torch.stack(dream.step(actions)[1:]) for _ in range(last)] + [
+            dream.tokens,
+            *dream.step(actions, predict_frame=False)[1:],
+        ]
+
+    ours, theirs = dream(DreamEnv), dream(reference.ActionAlone)
+    assert all(map(torch.equal, ours, theirs))
+
+
+def test_attention_is_written_out(make_trainer, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a fused kernel")
+
+    trainer = make_trainer(*CONVOLUTIONAL)
+    agent, frame = trainer.agent, torch.rand(1, 3, 64, 64)
+    with attention_by_hand(trainer), torch.no_grad():
+        for module in ("transformer", "nets"):
+            name = f"iris_core.models.{module}.F.scaled_dot_product_attention"
+            monkeypatch.setattr(name, refused)
+        agent.world_model(torch.zeros(1, 17, dtype=torch.int64))
+        agent.tokenizer.tokenize(frame)
+    with torch.no_grad(), pytest.raises(AssertionError, match="a fused kernel"):
+        agent.tokenizer.tokenize(frame)
+
+
+def assert_averages_like(weight: torch.Tensor, optimizer: torch.optim.Optimizer):
+    state = optimizer.state[weight]
+    strides = {state[name].stride() for name in ("exp_avg", "exp_avg_sq")}
+    assert strides == {weight.stride()}
+
+
+def test_optimizers_and_layout(make_trainer):
+    trainer = make_trainer(*CONVOLUTIONAL)
+    weight = trainer.agent.tokenizer.decoder.conv_in.weight
+    last = torch.channels_last
+    assert weight.is_contiguous(memory_format=last) and not weight.is_contiguous()
+    trainer.updater(trainer.components[0])()
+    fused = [c.optimizer for c in trainer.components]
+    assert all(o.defaults["fused"] for o in fused)
+    assert_averages_like(weight, fused[0])
+    with channels_first(trainer):
+        assert_averages_like(weight, fused[0])
+    assert_averages_like(weight, fused[0])
+    with plain_optimizers(trainer), channels_first(trainer):
+        assert weight.is_contiguous()
+        plain = [c.optimizer for c in trainer.components]
+        assert not any(o.defaults["fused"] or o.defaults["foreach"] for o in plain)
+        decays = [[g["weight_decay"] for g in o.param_groups] for o in plain]
+    assert decays == [[g["weight_decay"] for g in o.param_groups] for o in fused]
+    assert [c.optimizer for c in trainer.components] == fused
+    assert weight.is_contiguous(memory_format=last) and not weight.is_contiguous()
+
+
+def test_a_run_of_another_layout_goes_on_in_ours(make_trainer):
+    """A GPU lays convolutions out another way, and a fused optimizer would not see."""
+    trainer = make_trainer(*CONVOLUTIONAL)
+    component = trainer.components[0]
+    trainer.updater(component)()
+    with channels_first(trainer):
+        checkpoint.save(trainer, trainer.run_folder)
+    resumed = Trainer.resume(trainer.run_folder)
+    weight = resumed.agent.tokenizer.decoder.conv_in.weight
+    assert_averages_like(weight, resumed.components[0].optimizer)
+    for each in (trainer, resumed):
+        torch.manual_seed(0)
+        each.rng.seed(0)
+        each.updater(each.components[0])()
+    ours, theirs = resumed.agent.tokenizer, trainer.agent.tokenizer
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
