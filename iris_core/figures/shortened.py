@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from iris_core.config import Config, config_from_yaml, load_config
 from iris_core.config.schema import ConfigError
-from iris_core.cost import total_updates
 from iris_core.figures.own import draw_references
 from iris_core.figures.style import BLUE, INK, SKY, WIDTH, note, styled
 from iris_core.models.agent import PARTS
 from iris_core.scores import read_json, run_scores
+from iris_core.training.schedule import total_updates
 
 PAPERS_STEPS = 100_000
 CONFIG = "-config.yaml"

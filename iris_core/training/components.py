@@ -138,7 +138,7 @@ class Component(ABC):
                     moments[name] = torch.empty_like(weight).copy_(value)
 
 
-@dataclass
+@dataclass(eq=False)
 class Experience:
     """What updates learn from: the replay buffer, and what is known of its frames."""
 
@@ -327,10 +327,14 @@ class ActorCriticComponent(Component):
     def world_model_env(self) -> DreamEnv:
         """Where rollouts are imagined, with the weights as they are now."""
         if self.env is None:
-            graphed = self.experience.device.type == "cuda"
-            self.env = GraphedDream(self.agent) if graphed else DreamEnv.of(self.agent)
+            self.env = self.new_env()
         self.env.follow(self.agent.world_model, self.world_model.updates)
         return self.env
+
+    def new_env(self) -> DreamEnv:
+        if self.experience.device.type == "cuda":
+            return GraphedDream(self.agent)
+        return DreamEnv.of(self.agent)
 
     def state_dict(self) -> dict:
         target = {} if self.target is None else self.target.critic.state_dict()

@@ -25,14 +25,13 @@ class Phase(NamedTuple):
 def phases(config: Config, epoch: int) -> list[Phase]:
     """What an epoch (counted from 1) does, in order."""
     collection, n = config.collection, config.env.num_envs
-    found = []
+    found: list[Phase] = []
     if epoch == 1 and collection.warm_start_steps > 0:
         found.append(Phase(WARM_START, -(-collection.warm_start_steps // n)))
     if epoch <= collection.epochs or config.training.cpu_minutes > 0:
         found.append(Phase(COLLECT, -(-collection.steps_per_epoch // n)))
-    for name in COMPONENTS:
-        found.append(Phase(name, updates_in(getattr(config, name).updates, epoch)))
-    return found
+    updates = epoch_updates(config, epoch)
+    return found + [Phase(name, updates[name]) for name in COMPONENTS]
 
 
 def updates_in(updates: UpdatesConfig, epoch: int) -> int:
@@ -43,14 +42,17 @@ def updates_in(updates: UpdatesConfig, epoch: int) -> int:
     return max(updates.steps_per_epoch, updates.first_epoch_steps * first)
 
 
+def epoch_updates(config: Config, epoch: int) -> dict[str, int]:
+    """Updates of each component in an epoch; of the actor-critic: rollouts."""
+    return {
+        name: updates_in(getattr(config, name).updates, epoch) for name in COMPONENTS
+    }
+
+
 def total_updates(config: Config, epochs: int) -> dict[str, int]:
     """Updates of each component in the first epochs; of the actor-critic: rollouts."""
-    return {
-        name: sum(
-            updates_in(getattr(config, name).updates, e + 1) for e in range(epochs)
-        )
-        for name in COMPONENTS
-    }
+    each = [epoch_updates(config, epoch) for epoch in range(1, epochs + 1)]
+    return {name: sum(updates[name] for updates in each) for name in COMPONENTS}
 
 
 def share_done(config: Config, epochs: int, cpu_seconds: float) -> float:

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from iris_core.device import bf16_autocast
 from iris_core.dream import DreamEnv
-from iris_core.models import nets
+from iris_core.evaluation.test_play import own_randomness
+from iris_core.models import vqgan
 from iris_core.tools.benchmarks import parts, reference
-from iris_core.tools.benchmarks.timing import timed
-from iris_core.training.trainer import Trainer
+from iris_core.training.state import TrainingState
 
 REFERENCE = "reference: the paper's loop"
 
@@ -29,21 +29,21 @@ REFERENCE = "reference: the paper's loop"
 CLOSE, CLOSE_IN_BF16, LEAST = 1e-4, 5e-2, 0.1
 
 Context = AbstractContextManager[None]
-Without = Callable[[Trainer], Context]
+Without = Callable[[TrainingState], Context]
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """Its name, how to do without it, and which trainers have it: on one kind of
+    """Its name, how to do without it, and which runs have it: on one kind of
     device, or with some settings only."""
 
     name: str
     without: Without
-    needed: Callable[[Trainer], bool] = lambda trainer: True
+    needed: Callable[[TrainingState], bool] = lambda state: True
     device: str | None = None
 
-    def applies(self, trainer: Trainer) -> bool:
-        return self.device in (None, trainer.device.type) and self.needed(trainer)
+    def applies(self, state: TrainingState) -> bool:
+        return self.device in (None, state.device.type) and self.needed(state)
 
 
 @dataclass
@@ -56,55 +56,51 @@ class Variant:
     difference: float
 
 
-def run(trainer: Trainer, repeats: int) -> list[Variant]:
-    """The reference first, then a variant for every optimisation that a trainer's
-    device and configuration have. trainer: has trained, as after `parts.measure`."""
-    steps = [o for o in OPTIMISATIONS if o.applies(trainer)]
+def run(state: TrainingState, repeats: int) -> list[Variant]:
+    """The reference first, then a variant for every optimisation that a run's
+    device and configuration have. state: has
+    trained, as after `parts.measure`."""
+    steps = [o for o in OPTIMISATIONS if o.applies(state)]
     names = [REFERENCE, *(f"+ {o.name}" for o in steps)]
     missing = {name: steps[i:] for i, name in enumerate(names)}
     # All losses come first: timing an update changes the weights
-    differences = compare(trainer, missing)
-    return [
-        Variant(name, seconds_without(trainer, without, repeats), differences[name])
-        for name, without in missing.items()
-    ]
+    differences, variants = compare(state, missing), []
+    for name, without in missing.items():
+        with doing_without(state, without):
+            variants.append(Variant(name, seconds(state, repeats), differences[name]))
+    return variants
 
 
-def seconds_without(
-    trainer: Trainer, missing: Sequence[Optimisation], repeats: int
-) -> dict[str, float]:
+def seconds(state: TrainingState, repeats: int) -> dict[str, float]:
     """Of an update of each component, and of a dream's step."""
-    seconds = {}
-    with doing_without(trainer, missing):
-        updates, step = parts.updates(trainer), parts.dream_step(trainer, 1)
-        for name, part in {**updates, "dream step": step}.items():
-            parts.warm_token_cache(trainer)
-            seconds[name] = timed(part, repeats, trainer.device)["median"]
-    return seconds
+    some = {**parts.updates(state), "dream step": parts.dream_step(state, 1)}
+    return {
+        name: parts.time_part(state, part, repeats)["median"]
+        for name, part in some.items()
+    }
 
 
 @contextmanager
-def doing_without(trainer: Trainer, missing: Sequence[Optimisation]) -> Iterator[None]:
+def doing_without(
+    state: TrainingState, missing: Sequence[Optimisation]
+) -> Iterator[None]:
     """All optimisations but these, of which the last goes first. Dreams and known
     frames are made again, for they may be in bf16."""
     with ExitStack() as stack:
         for optimisation in reversed(missing):
-            stack.enter_context(optimisation.without(trainer))
-        start_anew(trainer)
+            stack.enter_context(optimisation.without(state))
+        start_anew(state)
         yield
-    start_anew(trainer)
+    start_anew(state)
 
 
-def start_anew(trainer: Trainer) -> None:
-    trainer.dreams = None
-    trainer.token_cache.forget(version=-1)
-
-
-# Whether all compute the same
+def start_anew(state: TrainingState) -> None:
+    state.actor_critic.env = None
+    state.experience.token_cache.forget()
 
 
 def compare(
-    trainer: Trainer, missing: Mapping[str, Sequence[Optimisation]]
+    state: TrainingState, missing: Mapping[str, Sequence[Optimisation]]
 ) -> dict[str, float]:
     """How far every variant's losses are from those of the first.
 
@@ -115,10 +111,10 @@ def compare(
     first: dict[str, Tensor] = {}
     dreams: dict[bool, dict[str, Tensor]] = {}
     for name, without in missing.items():
-        with doing_without(trainer, without):
-            losses = losses_of(trainer)
-            with trainer.autocast:
-                bf16 = torch.is_autocast_enabled(trainer.device.type)
+        with doing_without(state, without):
+            losses = losses_of(state)
+            with state.autocast:
+                bf16 = torch.is_autocast_enabled(state.device.type)
         first = first or losses
         of_dream = {k: v for k, v in losses.items() if k.startswith("actor_critic/")}
         expected = first | dreams.setdefault(bf16, of_dream)
@@ -126,15 +122,14 @@ def compare(
     return found
 
 
-def losses_of(trainer: Trainer) -> dict[str, Tensor]:
+def losses_of(state: TrainingState) -> dict[str, Tensor]:
     """Every term of every loss of a new batch, nothing trained or dropped out; the
     random numbers are the same each time, and go on as if nothing had been drawn."""
     found = {}
-    devices = [trainer.device] if trainer.device.type == "cuda" else []
-    for component in trainer.components:
-        rng = replaced("rng", {trainer: random.Random(0)})
-        with rng, torch.random.fork_rng(devices), torch.no_grad(), trainer.autocast:
-            torch.manual_seed(0)
+    for component in state.components.values():
+        rng = replaced("rng", {state.experience: random.Random(0)})
+        chance = own_randomness(state.device, seed=0)
+        with rng, chance, torch.no_grad(), state.autocast:
             losses = component.draw_loss()
         for name, value in losses.terms.items():
             found[f"{component.name}/{name}"] = value.float()
@@ -177,10 +172,10 @@ def computing_as(*plain: type[nn.Module]) -> Without:
     """Modules compute as these classes do, each in place of the class that it extends,
     with the weights that they have."""
 
-    def without(trainer: Trainer) -> Context:
+    def without(state: TrainingState) -> Context:
         classes = {
             module: type(slow.__name__, (slow, type(module)), {})
-            for module in (*trainer.agent.modules(), *trainer.slow_critic.modules())
+            for module in modules(state)
             for slow in plain
             if isinstance(module, slow.__bases__)
         }
@@ -189,61 +184,69 @@ def computing_as(*plain: type[nn.Module]) -> Without:
     return without
 
 
-def encode_every_time(trainer: Trainer) -> Context:
-    cache = reference.EncodeEveryTime(trainer.agent.tokenizer)
-    return replaced("token_cache", {trainer: cache})
+def modules(state: TrainingState) -> Iterator[nn.Module]:
+    """Of the agent, and of the target critic where there is one."""
+    yield from state.agent.modules()
+    if state.actor_critic.target is not None:
+        yield from state.actor_critic.target.critic.modules()
+
+
+def encode_every_time(state: TrainingState) -> Context:
+    cache = reference.EncodeEveryTime(state.agent.tokenizer, state.replay)
+    return replaced("token_cache", {state.experience: cache})
 
 
 def dreaming_in(env: type[DreamEnv]) -> Without:
-    return lambda trainer: replaced(
-        "new_dream", {trainer: lambda: env.of(trainer.agent)}
+    return lambda state: replaced(
+        "new_env", {state.actor_critic: lambda: env.of(state.agent)}
     )
 
 
-def plain_optimizers(trainer: Trainer) -> Context:
-    optimizers = {c: reference.plain_optimizer(c.optimizer) for c in trainer.components}
+def plain_optimizers(state: TrainingState) -> Context:
+    components = state.components.values()
+    optimizers = {c: reference.plain_optimizer(c.optimizer) for c in components}
     return replaced("optimizer", optimizers)
 
 
 @contextmanager
-def channels_first(trainer: Trainer) -> Iterator[None]:
-    lay_out(trainer, torch.contiguous_format)
+def channels_first(state: TrainingState) -> Iterator[None]:
+    lay_out(state, torch.contiguous_format)
     try:
         yield
     finally:
-        lay_out(trainer, torch.channels_last)
+        lay_out(state, torch.channels_last)
 
 
-def lay_out(trainer: Trainer, memory_format: torch.memory_format) -> None:
-    tokenizer = trainer.components[0]
-    tokenizer.module.to(memory_format=memory_format)  # type: ignore[call-overload]
-    tokenizer.align()
+def lay_out(state: TrainingState, memory_format: torch.memory_format) -> None:
+    state.agent.tokenizer.to(memory_format=memory_format)  # type: ignore[call-overload]
+    state.tokenizer.align_moments()
 
 
-def all_together(trainer: Trainer) -> Context:
-    return replaced("GROUP", {nets: sys.maxsize})
+def all_together(state: TrainingState) -> Context:
+    return replaced("GROUP", {vqgan: sys.maxsize})
 
 
-def waiting(trainer: Trainer) -> Context:
-    for component in trainer.components:
-        component.settle()
-    return replaced("asynchronous", dict.fromkeys(trainer.components, False))
+def waiting(state: TrainingState) -> Context:
+    components = state.components.values()
+    for component in components:
+        component.raise_pending()
+    return replaced("asynchronous", dict.fromkeys(components, False))
 
 
-def float32(trainer: Trainer) -> Context:
-    return replaced("autocast", {trainer: bf16_autocast(trainer.device, False)})
+def float32(state: TrainingState) -> Context:
+    return replaced("autocast", {state: bf16_autocast(state.device, False)})
 
 
-def drops_out(trainer: Trainer) -> bool:
-    return trainer.config.world_model.dropout > 0
+def drops_out(state: TrainingState) -> bool:
+    return state.config.world_model.dropout > 0
 
 
-def token_by_token(trainer: Trainer) -> bool:
-    return trainer.config.world_model.prediction == "autoregressive"
+def token_by_token(state: TrainingState) -> bool:
+    return state.config.world_model.prediction == "autoregressive"
 
 
-def convolutional(trainer: Trainer) -> bool:
-    return trainer.config.tokenizer.architecture == "vqgan"
+def convolutional(state: TrainingState) -> bool:
+    return state.config.tokenizer.architecture == "vqgan"
 
 
 attention_by_hand = computing_as(
@@ -266,6 +269,6 @@ OPTIMISATIONS = (
     Optimisation("channels last", channels_first, convolutional, "cpu"),
     Optimisation("frames in groups", all_together, convolutional, "cpu"),
     Optimisation("no waiting", waiting, device="cuda"),
-    Optimisation("bf16", float32, lambda trainer: trainer.bf16),
+    Optimisation("bf16", float32, lambda state: state.bf16),
     Optimisation("CUDA graphs", dreaming_in(DreamEnv), device="cuda"),
 )

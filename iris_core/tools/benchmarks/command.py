@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 
 from iris_core.config import ConfigError, load_config
+from iris_core.runtime.files import write_atomic
 from iris_core.tools.benchmarks import report
-from iris_core.tools.benchmarks.parts import make_trainer
+from iris_core.tools.benchmarks.parts import make_state
 from iris_core.tools.benchmarks.timing import machine
-from iris_core.training.runs import write_atomic
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,14 +36,14 @@ def main(argv: Sequence[str]) -> int:
     config = load_config(overrides=args.overrides)
     with tempfile.TemporaryDirectory() as folder:
         config.outputs = folder
-        trainer = make_trainer(config)
-        out = args.out or default_file(args.overrides, trainer.device)
+        state = make_state(config)
+        out = args.out or default_file(args.overrides, state.device)
         check_folder(out)
         found = {
             "overrides": args.overrides,
             "repeats": args.repeats,
             "machine": machine(config),
-            **report.study(trainer, config, args.repeats, args.price),
+            **report.study(state, config, args.repeats, args.price),
         }
     write_atomic(out, json.dumps(found, indent=2) + "\n")
     report.draw(found, out.with_suffix(".png"))
@@ -55,8 +55,7 @@ def main(argv: Sequence[str]) -> int:
 
 def default_file(overrides: Sequence[str], device: torch.device) -> Path:
     """results/benchmarks/<preset>-<device>.json"""
-    values = dict(override.split("=", 1) for override in overrides)
-    preset = values.get("preset", "tutorial")
+    preset = dict(o.split("=", 1) for o in overrides).get("preset", "tutorial")
     return Path("results", "benchmarks", f"{preset}-{device.type}.json")
 
 

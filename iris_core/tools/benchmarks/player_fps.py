@@ -134,7 +134,7 @@ def step_by_step(page: Any, player: Any) -> Times:
     for step in range(1, 41):
         page.keyboard.press("n")
         wait(page, f"Number(s.step) >= {step}")
-        each.append(times(player))
+        each.append(json.loads(player.get_attribute("data-times")))
     return {name: median(one[name] for one in each) for name in ("transport", "page")}
 
 
@@ -147,13 +147,7 @@ def frames_a_second(page: Any, player: Any, again: bool = False) -> float:
     wait(page, f"Number(s.step) >= {FRAMES} || s.end === 'true'")
     if player.get_attribute("data-end") == "true":
         raise ConfigError("The dream ended too soon: take another agent.")
-    rate = times(player)["rate"]
+    rate: float = json.loads(player.get_attribute("data-times"))["rate"]
     page.keyboard.press("p")
     wait(page, "s.playing === 'false'")
     return rate
-
-
-def times(player: Any) -> Times:
-    """What the page measured last."""
-    found: Times = json.loads(player.get_attribute("data-times"))
-    return found

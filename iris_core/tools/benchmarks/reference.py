@@ -1,7 +1,7 @@
 """What the paper says, computed as it says it: a frame and a token at a time.
 
-Each class stands beside a fast one of the library and computes the same; it takes the
-fast one's weights, so the two can be compared and timed (ablation.py).
+Each class stands beside a fast one of the library, extends it, and computes the same
+from the same weights; ablation.py puts it in the other's place, compares and times.
 """
 
 import math
@@ -12,11 +12,11 @@ from einops import rearrange
 from torch import Tensor
 from torch.optim import Optimizer
 
+from iris_core.data.batch import Batch
 from iris_core.dream import DreamEnv
 from iris_core.models.actor_critic import ActorCritic, State, masked
-from iris_core.models.nets import SpatialAttention
 from iris_core.models.transformer import Dropout, KVCache, SelfAttention, Transformer
-from iris_core.replay import Batch, stack_segments
+from iris_core.models.vqgan import SpatialAttention
 from iris_core.training.token_cache import TokenCache
 
 
@@ -24,13 +24,9 @@ class EncodeEveryTime(TokenCache):
     """Frames are encoded whenever they are drawn, and decoded for every burn-in."""
 
     @torch.no_grad()
-    def tokens(self, batch: Batch, version: int) -> Tensor:
-        length = batch.mask.shape[1]
-        segments = [
-            (episode, start, start + length)
-            for episode, (_, start) in zip(batch.episodes, batch.places, strict=True)
-        ]
-        whole = stack_segments(segments).to(self.table.device)  # with its pixels
+    def tokens(self, batch: Batch) -> Tensor:
+        whole = self.replay.batch(batch.segment_ids, batch.mask.shape[1])
+        whole = whole.to(self.table.device)  # with its pixels
         tokens = self.tokenizer.tokenize(whole.frames)  # (B, T, K)
         return tokens.masked_fill(~whole.mask[..., None], 0)
 
@@ -40,7 +36,7 @@ class EncodeEveryTime(TokenCache):
 
 
 class BurnInFrameByFrame(ActorCritic):
-    """The LSTM's state after a burn-in, from one frame after another."""
+    """The LSTM's state after a burn-in, a frame at a time (appendix A)."""
 
     @torch.no_grad()
     def burn_in(self, frames: Tensor, mask: Tensor) -> State:
@@ -57,6 +53,7 @@ class AttentionByHand(SelfAttention):
     def forward(
         self, x: Tensor, mask: Tensor, cache: KVCache | None = None, layer: int = 0
     ) -> Tensor:
+        # (3E, E) and (3E,) are three of (E, E) and (E,)
         weights = zip(self.qkv.weight.chunk(3), self.qkv.bias.chunk(3), strict=True)
         q, k, v = (
             rearrange(F.linear(x, w, b), "b l (h d) -> b h l d", h=self.num_heads)
@@ -105,7 +102,7 @@ class CacheGrows(Transformer):
 
 
 class ActionAlone(DreamEnv):
-    """A step of a dream token by token: K + 1 passes, the first of them the action's.
+    """A step of a dream token by token (section 2.3): K + 1 passes, the action's first.
 
     In the library a frame's last token waits, and passes together with the action.
     """
@@ -123,7 +120,7 @@ class ActionAlone(DreamEnv):
         needed = model.tokens_per_block if predict_frame else 1
         if self.cache.size + needed > model.max_tokens:
             self.refresh()
-        output = model(actions[:, None], self.cache)
+        output = model(actions[:, None], self.cache)  # the action's pass
         rewards = self.sample(output.rewards[:, -1]).float() - 1
         ends = self.sample(output.ends[:, -1]).bool()
         if predict_frame:

@@ -1,4 +1,4 @@
-"""What `iris bench` finds out about a trainer, as numbers, as text and as a picture."""
+"""What `iris bench` finds out, as numbers, as text and as a picture."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,21 +13,21 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from iris_core.config.schema import Config
 from iris_core.figures.style import BLUE, ORANGE, STYLE, WIDTH
 from iris_core.tools.benchmarks import ablation, parts, roofline, run_cost
-from iris_core.training.trainer import Trainer
+from iris_core.training.state import TrainingState
 
 Report = dict[str, Any]
 
 
 def study(
-    trainer: Trainer, config: Config, repeats: int, price: float | None
+    state: TrainingState, config: Config, repeats: int, price: float | None
 ) -> Report:
     """Parts, ablation, roofline, and the projected run of `config`, whose batches are
     not cut; price: of an hour of this device, in USD."""
-    timings = parts.measure(trainer, repeats)
-    variants = ablation.run(trainer, repeats)
-    agent, bf16, batches = trainer.agent, trainer.bf16, parts.batch_sizes(trainer)
-    peak, unit = roofline.measure_peak(trainer.device, bf16), roofline.unit_flop(agent)
-    work = roofline.limits(agent, trainer.config, unit, peak, bf16)
+    timings = parts.measure(state, repeats)
+    variants = ablation.run(state, repeats)
+    agent, bf16, batches = state.agent, state.bf16, parts.batch_sizes(state)
+    peak, unit = roofline.measure_peak(state.device, bf16), roofline.unit_flop(agent)
+    work = roofline.limits(agent, state.config, unit, peak, bf16)
     limits = {name: limit["seconds"] for name, limit in work.items()}
     others = run_cost.seconds_of(timings)
     hours = {}

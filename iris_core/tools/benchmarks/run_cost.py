@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_core.config import Config, ConfigError, load_config, walk
-from iris_core.models.agent import PARTS
-from iris_core.training.schedule import updates_in
+from iris_core.training.schedule import epoch_updates
 
 Seconds = Mapping[str, float]  # of one call of a part of training, by its name
 
@@ -27,16 +26,6 @@ def training_minutes(config: Config, seconds: Seconds, epochs: int = 0) -> float
     return minutes
 
 
-def total_updates(config: Config, epochs: int) -> dict[str, int]:
-    """Updates of each component in the first epochs; of the actor-critic: dreams."""
-    return {
-        name: sum(
-            updates_in(getattr(config, name).updates, e + 1) for e in range(epochs)
-        )
-        for name in PARTS
-    }
-
-
 def epoch_seconds(config: Config, seconds: Seconds, epoch: int) -> float:
     """Seconds of an epoch (counted from 1), tests left out."""
     collection, n = config.collection, config.env.num_envs
@@ -45,8 +34,7 @@ def epoch_seconds(config: Config, seconds: Seconds, epoch: int) -> float:
     if epoch == 1:
         steps += collection.warm_start_steps
     total = -(-steps // n) * seconds["collect_step"]
-    for name in PARTS:
-        updates = updates_in(getattr(config, name).updates, epoch)
+    for name, updates in epoch_updates(config, epoch).items():
         total += updates * seconds[f"{name}_update"]
     encoded, decoded = frames_to_know(config, epoch)
     return total + encoded * seconds["encode"] + decoded * seconds["decode"]
@@ -65,12 +53,12 @@ def frames_to_know(config: Config, epoch: int) -> tuple[float, float]:
     frames += min(epoch, collecting) * collection.steps_per_epoch
     if frames == 0:
         return 0.0, 0.0
-    segments, starts = (
-        updates_in(c.updates, epoch) * c.updates.batch_size for c in (wm, policy)
-    )
+    updates = epoch_updates(config, epoch)
+    starts = updates["actor_critic"] * policy.updates.batch_size
     looked_at = starts * (policy.burn_in + 1)
+    segments = updates["world_model"] * wm.updates.batch_size
     drawn = segments * wm.max_blocks + looked_at
-    there = frames if updates_in(config.tokenizer.updates, epoch) > 0 else new
+    there = frames if updates["tokenizer"] > 0 else new
     encoded, decoded = (-there * math.expm1(-n / frames) for n in (drawn, looked_at))
     return encoded, decoded
 

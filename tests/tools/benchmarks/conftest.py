@@ -1,4 +1,4 @@
-"""A trainer to measure, quickly."""
+"""A run to measure, quickly."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 
 from iris_core.config import load_config
 from iris_core.tools.benchmarks import parts, roofline, timing
-from iris_core.training.trainer import Trainer
+from iris_core.training.state import TrainingState
 
 
 @pytest.fixture(autouse=True)
@@ -18,14 +18,14 @@ def quick(monkeypatch) -> None:
 
 
 @pytest.fixture
-def make_trainer(tmp_path) -> Callable[..., Trainer]:
+def make_state(tmp_path) -> Callable[..., TrainingState]:
     """Of the smoke preset, with some settings changed and some steps played."""
 
-    def make(*overrides: str) -> Trainer:
+    def make(*overrides: str) -> TrainingState:
         settings = ["device=cpu", f"outputs={tmp_path}", *overrides]
-        trainer = parts.make_trainer(load_config("smoke", settings))
+        state = parts.make_state(load_config("smoke", settings))
         for _ in range(30):
-            trainer.warm_step()
-        return trainer
+            state.collector.warm_step(state.random_policy)
+        return state
 
     return make

@@ -16,7 +16,6 @@ from iris_core.tools.benchmarks.ablation import (
     plain_optimizers,
 )
 from iris_core.training import checkpoint
-from iris_core.training.trainer import Trainer
 
 CONVOLUTIONAL = [
     "tokenizer.architecture=vqgan",
@@ -38,14 +37,14 @@ CONVOLUTIONAL = [
     ],
     ids=["patch", "convolutions", "parallel", "bf16", "convolutions, bf16"],
 )
-def test_every_variant_computes_the_same(overrides, make_trainer):
-    trainer = make_trainer(*overrides)
-    parts.warm_token_cache(trainer)
-    steps = [o for o in OPTIMISATIONS if o.applies(trainer)]
+def test_every_variant_computes_the_same(overrides, make_state):
+    state = make_state(*overrides)
+    parts.warm_token_cache(state)
+    steps = [o for o in OPTIMISATIONS if o.applies(state)]
     variants = {str(i): steps[i:] for i in range(len(steps) + 1)}
-    differences = compare(trainer, variants)
+    differences = compare(state, variants)
     assert list(differences) == list(variants) and differences["0"] == 0
-    allowed = ablation.CLOSE_IN_BF16 if trainer.bf16 else ablation.CLOSE
+    allowed = ablation.CLOSE_IN_BF16 if state.bf16 else ablation.CLOSE
     assert max(differences.values()) <= allowed
 
 
@@ -56,63 +55,62 @@ def test_a_variant_that_computes_something_else():
     assert ablation.differing(variants, bf16=True) == []
 
 
-def test_what_a_variant_is_compared_with(make_trainer, monkeypatch):
+def test_what_a_variant_is_compared_with(make_state, monkeypatch):
     """A policy's losses come from other dreams in bf16."""
-    trainer = make_trainer("autocast=always")
+    state = make_state("autocast=always")
     low, lower = {"loss": 1.0, "actor_critic/loss": 1.0}, {"actor_critic/loss": 9.0}
     given = iter([low, low | {"loss": 1.5}, low | lower, low | lower])
     tensors = ({k: torch.tensor(v) for k, v in losses.items()} for losses in given)
     monkeypatch.setattr(ablation, "losses_of", lambda _: next(tensors))
     in_float32 = [Optimisation("bf16", ablation.float32)]
     variants = {"a": in_float32, "b": in_float32, "c": [], "d": []}
-    assert compare(trainer, variants) == {"a": 0, "b": 0.5, "c": 0, "d": 0}
+    assert compare(state, variants) == {"a": 0, "b": 0.5, "c": 0, "d": 0}
 
 
-def test_a_run(make_trainer, monkeypatch):
+def test_a_run(make_state, monkeypatch):
     """Through all variants, and everything is as before afterwards."""
-    for module in (ablation, parts):
-        monkeypatch.setattr(module, "timed", lambda do, *_: {"median": len([do()])})
-    trainer = make_trainer()
-    parts.measure(trainer, repeats=1)
-    optimizers = [c.optimizer for c in trainer.components]
-    classes = [type(module) for module in trainer.agent.modules()]
-    variants = ablation.run(trainer, repeats=1)
+    monkeypatch.setattr(parts, "timed", lambda do, *_: {"median": len([do()])})
+    state = make_state()
+    parts.measure(state, repeats=1)
+    optimizers = [c.optimizer for c in state.components.values()]
+    classes = [type(module) for module in state.agent.modules()]
+    variants = ablation.run(state, repeats=1)
     assert [variant.name for variant in variants][:2] == [
         "reference: the paper's loop",
         "+ frames encoded, decoded once",
     ]
     names = {"tokenizer", "world_model", "actor_critic", "dream step"}
     assert all(set(variant.seconds) == names for variant in variants)
-    assert [c.optimizer for c in trainer.components] == optimizers
-    assert [type(module) for module in trainer.agent.modules()] == classes
-    assert trainer.dreams is None
+    assert [c.optimizer for c in state.components.values()] == optimizers
+    assert [type(module) for module in state.agent.modules()] == classes
+    assert state.actor_critic.env is None
 
 
 # What an optimisation's absence means
 
 
-def test_frames_are_encoded_again(make_trainer, monkeypatch):
-    trainer = make_trainer()
+def test_frames_are_encoded_again(make_state, monkeypatch):
+    state = make_state()
     encoded = []
-    tokenize = trainer.agent.tokenizer.tokenize
+    tokenize = state.agent.tokenizer.tokenize
     monkeypatch.setattr(
-        trainer.agent.tokenizer,
+        state.agent.tokenizer,
         "tokenize",
         lambda frames: encoded.append(1) or tokenize(frames),
     )
-    batch = trainer.replay.sample(4, 3, trainer.rng, pixels=False)
-    trainer.tokens(batch)
-    first = trainer.tokens(batch)
+    batch = state.world_model.draw_batch()
+    state.experience.token_cache.tokens(batch)
+    first = state.experience.token_cache.tokens(batch)
     assert len(encoded) == 1
-    with encode_every_time(trainer):
-        assert torch.equal(trainer.tokens(batch), first)
-        trainer.tokens(batch)
+    with encode_every_time(state):
+        assert torch.equal(state.experience.token_cache.tokens(batch), first)
+        state.experience.token_cache.tokens(batch)
     assert len(encoded) == 3
 
 
-def test_passes_of_a_dreams_step(make_trainer, monkeypatch):
-    trainer = make_trainer()
-    agent = trainer.agent
+def test_passes_of_a_dreams_step(make_state, monkeypatch):
+    state = make_state()
+    agent = state.agent
     passes = []
     forward = agent.world_model.transformer.forward
     monkeypatch.setattr(
@@ -128,14 +126,17 @@ def test_passes_of_a_dreams_step(make_trainer, monkeypatch):
         return list(passes)
 
     assert lengths(DreamEnv.of(agent)) == [2] + [1] * 15
-    (alone,) = (o.without for o in OPTIMISATIONS if o.name == "action with last token")
-    with alone(trainer):
-        assert lengths(trainer.new_dream()) == [1] * 17
+    names = "action with last token", "CUDA graphs"
+    missing = [o for o in OPTIMISATIONS if o.name in names]
+    with ablation.doing_without(state, missing):
+        assert lengths(state.actor_critic.new_env()) == [1] * 17
+    with ablation.doing_without(state, missing[1:]):
+        assert lengths(state.actor_critic.new_env()) == [2] + [1] * 15
 
 
-def test_the_actions_pass_changes_no_dream(make_trainer):
+def test_the_actions_pass_changes_no_dream(make_state):
     """Nor does another moment at which the cache is filled again."""
-    agent, frames = make_trainer().agent, torch.rand(2, 3, 64, 64)
+    agent, frames = make_state().agent, torch.rand(2, 3, 64, 64)
     actions = torch.tensor([0, 1])
 
     def dream(env: type[DreamEnv]) -> list[torch.Tensor]:
@@ -152,14 +153,14 @@ def test_the_actions_pass_changes_no_dream(make_trainer):
     assert all(map(torch.equal, ours, theirs))
 
 
-def test_attention_is_written_out(make_trainer, monkeypatch):
+def test_attention_is_written_out(make_state, monkeypatch):
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("a fused kernel")
 
-    trainer = make_trainer(*CONVOLUTIONAL)
-    agent, frame = trainer.agent, torch.rand(1, 3, 64, 64)
-    with attention_by_hand(trainer), torch.no_grad():
-        for module in ("transformer", "nets"):
+    state = make_state(*CONVOLUTIONAL)
+    agent, frame = state.agent, torch.rand(1, 3, 64, 64)
+    with attention_by_hand(state), torch.no_grad():
+        for module in ("transformer", "vqgan"):
             name = f"iris_core.models.{module}.F.scaled_dot_product_attention"
             monkeypatch.setattr(name, refused)
         agent.world_model(torch.zeros(1, 17, dtype=torch.int64))
@@ -174,41 +175,41 @@ def assert_averages_like(weight: torch.Tensor, optimizer: torch.optim.Optimizer)
     assert strides == {weight.stride()}
 
 
-def test_optimizers_and_layout(make_trainer):
-    trainer = make_trainer(*CONVOLUTIONAL)
-    weight = trainer.agent.tokenizer.decoder.conv_in.weight
+def test_optimizers_and_layout(make_state):
+    state = make_state(*CONVOLUTIONAL)
+    weight = state.agent.tokenizer.decoder.conv_in.weight
     last = torch.channels_last
     assert weight.is_contiguous(memory_format=last) and not weight.is_contiguous()
-    trainer.updater(trainer.components[0])()
-    fused = [c.optimizer for c in trainer.components]
+    state.tokenizer.update(state.autocast)
+    fused = [c.optimizer for c in state.components.values()]
     assert all(o.defaults["fused"] for o in fused)
     assert_averages_like(weight, fused[0])
-    with channels_first(trainer):
+    with channels_first(state):
         assert_averages_like(weight, fused[0])
     assert_averages_like(weight, fused[0])
-    with plain_optimizers(trainer), channels_first(trainer):
+    with plain_optimizers(state), channels_first(state):
         assert weight.is_contiguous()
-        plain = [c.optimizer for c in trainer.components]
+        plain = [c.optimizer for c in state.components.values()]
         assert not any(o.defaults["fused"] or o.defaults["foreach"] for o in plain)
         decays = [[g["weight_decay"] for g in o.param_groups] for o in plain]
     assert decays == [[g["weight_decay"] for g in o.param_groups] for o in fused]
-    assert [c.optimizer for c in trainer.components] == fused
+    assert [c.optimizer for c in state.components.values()] == fused
     assert weight.is_contiguous(memory_format=last) and not weight.is_contiguous()
 
 
-def test_a_run_of_another_layout_goes_on_in_ours(make_trainer):
+def test_a_run_of_another_layout_goes_on_in_ours(make_state):
     """A GPU lays convolutions out another way, and a fused optimizer would not see."""
-    trainer = make_trainer(*CONVOLUTIONAL)
-    component = trainer.components[0]
-    trainer.updater(component)()
-    with channels_first(trainer):
-        checkpoint.save(trainer, trainer.run_folder)
-    resumed = Trainer.resume(trainer.run_folder)
+    state = make_state(*CONVOLUTIONAL)
+    component = state.tokenizer
+    component.update(state.autocast)
+    with channels_first(state):
+        checkpoint.save(state)
+    resumed = checkpoint.resume(state.run)
     weight = resumed.agent.tokenizer.decoder.conv_in.weight
-    assert_averages_like(weight, resumed.components[0].optimizer)
-    for each in (trainer, resumed):
+    assert_averages_like(weight, resumed.tokenizer.optimizer)
+    for each in (state, resumed):
         torch.manual_seed(0)
-        each.rng.seed(0)
-        each.updater(each.components[0])()
-    ours, theirs = resumed.agent.tokenizer, trainer.agent.tokenizer
+        each.experience.rng.seed(0)
+        each.tokenizer.update(each.autocast)
+    ours, theirs = resumed.agent.tokenizer, state.agent.tokenizer
     assert all(map(torch.equal, ours.parameters(), theirs.parameters()))

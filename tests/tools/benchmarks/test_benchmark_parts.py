@@ -1,22 +1,22 @@
-"""The parts that are timed, and the trainer that they are of."""
+"""The parts that are timed, and the run that they are of."""
 
 from iris_core.config import load_config
 from iris_core.tools.benchmarks import parts
 
 
-def test_nothing_is_left_to_encode(make_trainer, monkeypatch):
-    trainer = make_trainer()
-    parts.warm_token_cache(trainer)
-    assert trainer.token_cache.encoded.sum() == trainer.replay.num_steps + 1
-    monkeypatch.setattr(trainer.agent.tokenizer, "tokenize", None)  # not called again
-    parts.warm_token_cache(trainer)
-    trainer.tokens(trainer.replay.sample(4, 3, trainer.rng, pixels=False))
+def test_nothing_is_left_to_encode(make_state, monkeypatch):
+    state = make_state()
+    parts.warm_token_cache(state)
+    assert state.experience.token_cache.encoded.sum() == state.replay.num_steps + 1
+    monkeypatch.setattr(state.agent.tokenizer, "tokenize", None)  # not called again
+    parts.warm_token_cache(state)
+    state.experience.token_cache.tokens(state.world_model.draw_batch())
 
 
 def test_the_papers_batches_are_cut_on_a_cpu(tmp_path):
     config = load_config("paper", ["device=cpu", f"outputs={tmp_path}"])
     config.env.game = "Catch"
-    trainer = parts.make_trainer(config)
-    sizes = [c.config.batch_size for c in trainer.components]
+    state = parts.make_state(config)
+    sizes = [c.config.batch_size for c in state.components.values()]
     assert sizes == [8, 2, 4]
     assert config.tokenizer.updates.batch_size == 256

@@ -1,14 +1,14 @@
 """What is said of the figures."""
 
 from iris_core.config import load_config
-from iris_core.models.agent import PARTS
 from iris_core.tools.benchmarks import report
 from iris_core.tools.benchmarks.ablation import REFERENCE, Variant
+from iris_core.training.schedule import COMPONENTS
 
 
 def test_a_whole_batch_takes_longer_than_a_cut_one():
     config = load_config("smoke")
-    batches = {c: getattr(config, c).updates.batch_size for c in PARTS}
+    batches = {c: getattr(config, c).updates.batch_size for c in COMPONENTS}
     config.tokenizer.updates.batch_size *= 32
     seconds = {"tokenizer": 1.0, "world_model": 2.0, "actor_critic": 3.0}
     assert report.whole_batches(batches, config, seconds) == {

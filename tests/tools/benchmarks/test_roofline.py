@@ -7,13 +7,13 @@ import torch
 
 from iris_core.config import load_config
 from iris_core.models.agent import Agent
-from iris_core.models.perceptual import LPIPS
+from iris_core.models.lpips import LPIPS
 from iris_core.tools.benchmarks import roofline
 
 
 @pytest.fixture(scope="module")
 def paper() -> Agent:
-    agent = Agent.from_config(load_config("paper", ["device=cpu"]), 4)
+    agent = Agent(load_config("paper", ["device=cpu"]), ["NOOP"] * 4)
     agent.tokenizer._lpips.append(LPIPS())
     return agent
 
