@@ -44,9 +44,8 @@ def updates_in(updates: UpdatesConfig, epoch: int) -> int:
 
 def epoch_updates(config: Config, epoch: int) -> dict[str, int]:
     """Updates of each component in an epoch; of the actor-critic: rollouts."""
-    return {
-        name: updates_in(getattr(config, name).updates, epoch) for name in COMPONENTS
-    }
+    schedules = {name: getattr(config, name).updates for name in COMPONENTS}
+    return {name: updates_in(updates, epoch) for name, updates in schedules.items()}
 
 
 def total_updates(config: Config, epochs: int) -> dict[str, int]:
