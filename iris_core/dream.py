@@ -7,37 +7,34 @@ the Transformer, samples reward and end, then the next frame's tokens, and decod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent, Sampler, categorical
-from iris_core.models.parallel_world_model import ParallelWorldModel
+from iris_core.models.base_world_model import BaseWorldModel, NextFrame
 from iris_core.models.tokenizer import Tokenizer
-from iris_core.models.world_model import WorldModel, WorldModelOutput
 from iris_core.replay import Batch
 
 
 class DreamEnv:
     """B dreams side by side, without gradients.
 
-    tokens: (B, K) int64, the current frame. The cache holds what came before it (and,
-    token by token, the frame itself); when it cannot hold another step it is filled
-    again with the last `context` frames alone (1 in the paper: the current frame).
-    temperature is that of the frame tokens' sampling (1 in the paper).
-    packed: a frame's last token waits for the next action and passes the Transformer
-    together with it: K passes a step and not K + 1, with the same results.
+    tokens: (B, K) int64, the current frame. past: the blocks before it, (B, K + 1)
+    each, oldest first. The cache holds them; when it cannot hold another step it is
+    filled again with the last `context` frames alone (1 in the paper: the current
+    frame). temperature is that of the frame tokens' sampling (1 in the paper).
     """
 
     def __init__(
         self,
         tokenizer: Tokenizer,
-        world_model: WorldModel,
+        world_model: BaseWorldModel,
         sample: Sampler = categorical,
         context: int = 1,
         temperature: float = 1.0,
-        packed: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         self.decode: Callable[[Tensor], Tensor] = tokenizer.decode
@@ -45,25 +42,18 @@ class DreamEnv:
         self.sample = sample
         self.context = context
         self.temperature = temperature
-        self.packed = packed and not world_model.parallel
         self.tokens = torch.empty(0, dtype=torch.int64)
-        self.past: list[Tensor] = []  # earlier blocks, (B, K + 1) each, oldest first
+        self.past: list[Tensor] = []
         self.cache = world_model.new_cache(0)
 
     @classmethod
     def of(cls, agent: Agent, sample: Sampler = categorical) -> DreamEnv:
-        """The dream that an agent's configuration asks for, packed."""
+        """The dream that an agent's configuration asks for."""
         config = agent.config.world_model
-        return cls(
-            agent.tokenizer,
-            agent.world_model,
-            sample,
-            config.dream_context,
-            config.dream_temperature,
-            packed=True,
-        )
+        parts = agent.tokenizer, agent.world_model
+        return cls(*parts, sample, config.dream_context, config.dream_temperature)
 
-    def follow(self, world_model: WorldModel, version: int) -> None:
+    def follow(self, world_model: BaseWorldModel, version: int) -> None:
         """Dream in this world model, whose version tells when it has changed."""
         self.world_model = world_model
 
@@ -81,103 +71,73 @@ class DreamEnv:
             actions = tokens.new_zeros(len(tokens), frames.shape[1] - 1)
         return self.start(tokens, actions)
 
-    @torch.no_grad()
     def start(
         self, tokens: Tensor, actions: Tensor, frames: Tensor | None = None
     ) -> Tensor:
         """`reset`, from tokens (B, C, K) and actions (B, C - 1), int64; frames: what
         the last of the tokens decode to, if that is known."""
         blocks = torch.cat([tokens[:, :-1], actions[..., None]], dim=-1)
-        self.past = list(blocks.unbind(1))
-        self.tokens = tokens[:, -1]
-        if self.cache.batch_size != len(tokens):
-            self.cache = self.world_model.new_cache(len(tokens))
-        self.refresh()
-        self.frames = self.decode(self.tokens) if frames is None else frames
-        return self.frames
-
-    def refresh(self) -> None:
-        """Fill the cache again with the last `context` frames."""
-        self.past = self.past[max(len(self.past) + 1 - self.context, 0) :]
-        self.fill()
-
-    def fill(self) -> None:
-        """Let the cache hold the past, and token by token the current frame."""
-        known = self.past if self.world_model.parallel else [*self.past, self.tokens]
-        self.cache.clear()
-        if self.packed:
-            known[-1] = self.tokens[:, :-1]
-        if known:
-            self.world_model.hidden(torch.cat(known, dim=1), self.cache)
+        return self.restore(tokens[:, -1], self.recent(blocks.unbind(1)), frames)
 
     @torch.no_grad()
-    def restore(self, tokens: Tensor, past: Sequence[Tensor]) -> Tensor:
+    def restore(
+        self, tokens: Tensor, past: Sequence[Tensor], frames: Tensor | None = None
+    ) -> Tensor:
         """Go on from an earlier moment: its `tokens` (B, K) and `past`.
 
         Other tokens than it had make another frame of the same past. Returns the
         current frames, (B, 3, 64, 64).
         """
+        if self.cache.batch_size != len(tokens):
+            self.cache = self.world_model.new_cache(len(tokens))
         self.tokens, self.past = tokens, list(past)
-        self.cache = self.world_model.new_cache(len(tokens))
-        self.fill()
-        self.frames = self.decode(tokens)
+        self.world_model.prefill(self.past, tokens, self.cache)
+        self.frames = self.decode(tokens) if frames is None else frames
         return self.frames
+
+    def recent(self, past: Sequence[Tensor]) -> list[Tensor]:
+        """What a filled cache begins with: the blocks of `context` frames."""
+        return list(past[max(len(past) + 1 - self.context, 0) :])
+
+    def refresh(self) -> None:
+        """Fill the cache again with the last `context` frames."""
+        self.past = self.recent(self.past)
+        self.world_model.prefill(self.past, self.tokens, self.cache)
 
     @torch.no_grad()
     def step(
-        self, actions: Tensor, predict_frame: bool = True
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        actions: Tensor,
+        predict_frame: bool = True,
+        tokens: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
         """Take actions (B,) int64.
 
         Returns frames (B, 3, 64, 64) float in [0, 1], rewards (B,) float in {-1, 0, 1},
-        ends (B,) bool. Without predict_frame the frame stays (a rollout's last step).
+        ends (B,) bool, and info: the `logits` of all three (see `NextFrame`), and
+        whether the cache had to be `refreshed`. Without predict_frame the frame stays
+        (a rollout's last step). tokens: (B, K), a frame that really came, to be taken
+        instead of a sampled one.
         """
-        wm = self.world_model
-        needed = wm.tokens_per_block if wm.parallel or predict_frame else 1
-        if self.cache.size + self.packed + needed > wm.max_tokens:
+        full = not self.world_model.fits(self.cache, predict_frame)
+        if full:
             self.refresh()
         block = torch.cat([self.tokens, actions[:, None]], dim=1)
-        tokens, rewards, ends = self.predict(block, predict_frame)
+        made = self.generate(block, predict_frame, tokens)
         if predict_frame:
             self.past.append(block)
-            self.tokens = tokens
-            self.frames = self.decode(tokens)
-        return self.frames, rewards, ends
+            self.tokens = made.tokens
+            self.frames = self.decode(made.tokens)
+        info = {"logits": made.logits, "refreshed": full}
+        return self.frames, made.rewards, made.ends, info
 
-    def predict(
-        self, block: Tensor, predict_frame: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Sample what follows a block (B, K + 1) of frame tokens and action: the next
-        tokens (B, K), rewards (B,) and ends (B,)."""
-        wm = self.world_model
-        # What no pass has seen yet
-        new = block if wm.parallel else block[:, -2:] if self.packed else block[:, -1:]
-        # A parallel model's tokens are scored turn by turn, in `draw`
-        output = wm(new, self.cache, labelled=wm.parallel)
-        rewards = self.sample(output.rewards[:, -1]).float() - 1
-        ends = self.sample(output.ends[:, -1]).bool()
-        tokens = block[:, :-1]
-        if predict_frame and isinstance(wm, ParallelWorldModel):
-            tokens = wm.draw(output, self.draw_tokens)
-        elif predict_frame:
-            tokens = self.token_by_token(output)
-        return tokens, rewards, ends
-
-    def draw_tokens(self, logits: Tensor) -> Tensor:
-        return self.sample(logits / self.temperature)
-
-    def token_by_token(self, output: WorldModelOutput) -> Tensor:
-        """Sample the next frame's tokens, each seeing those before it: (B, K)."""
-        wm = self.world_model
-        tokens: list[Tensor] = []
-        while True:
-            tokens.append(self.draw_tokens(output.observations[:, -1]))
-            if len(tokens) == wm.tokens_per_frame:
-                break
-            output = wm(tokens[-1][:, None], self.cache)
-        if not self.packed:
-            wm.hidden(tokens[-1][:, None], self.cache)
-        return torch.stack(tokens, dim=1)
+    def generate(
+        self, block: Tensor, predict_frame: bool, tokens: Tensor | None
+    ) -> NextFrame:
+        """What follows a block (B, K + 1) of frame tokens and action."""
+        return self.world_model.generate(
+            block, self.cache, self.sample, self.temperature, predict_frame, tokens
+        )
 
 
 def fill_left(x: Tensor, mask: Tensor) -> Tensor:
@@ -199,38 +159,35 @@ def imagine(
     seen: Tensor | None = None,
     dream: DreamEnv | None = None,
 ) -> Rollout:
-    """Let the policy act in its world model for `horizon` steps.
+    """Let the policy act in its world model for `horizon` steps (section 2.3).
 
     batch: (B, burn_in + 1) real steps, padded on the left; the dream starts at the last
     frame, the LSTM's memory and the dream's context come from those before it. Logits
-    and values keep their graph; nothing else has one. slow_critic: whose values the
-    returns bootstrap from; the policy's own if None. tokens: of the batch's frames,
+    and values keep their graph; nothing else has one. tokens: of the batch's frames,
     (B, burn_in + 1, K), and seen: what these decode to, if they are known. dream: to
     use again, with its cache; a new one of the agent's if None.
     """
-    dream = dream or DreamEnv.of(agent, sample)
-    wanted = agent.config.world_model.dream_context
-    context = dream.context = min(wanted, batch.mask.shape[1])
+    dream, policy = dream or DreamEnv.of(agent, sample), agent.actor_critic
     with torch.no_grad():
         if tokens is None:
             tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
         if seen is None:
             seen = agent.tokenizer.decode(tokens)  # (B, T, 3, 64, 64)
-        before, mask = seen[:, :-1], batch.mask[:, :-1]
-        start = memory = agent.actor_critic.burn_in(before, mask)
-        tokens = fill_left(tokens, batch.mask)[:, -context:]
-        frames = dream.start(tokens, batch.actions[:, -context:-1], seen[:, -1])
+        burn_in = seen[:, :-1], batch.mask[:, :-1]
+        start = memory = policy.burn_in(*burn_in)
+        tokens = fill_left(tokens, batch.mask)
+        frames = dream.start(tokens, batch.actions[:, :-1], seen[:, -1])
     steps: list[tuple[Tensor, ...]] = []
     for t in range(horizon):
-        logits, values, memory = agent.actor_critic(frames, memory)
+        logits, values, memory = policy(frames, memory)
         actions = sample(logits.detach())
         now = frames
-        frames, rewards, ends = dream.step(actions, predict_frame=t < horizon - 1)
+        frames, rewards, ends, _ = dream.step(actions, predict_frame=t < horizon - 1)
         steps.append((now, actions, logits, values, rewards, ends))
     frames, actions, logits, values, rewards, ends = (
         torch.stack(each, dim=1) for each in zip(*steps, strict=True)
     )
     bootstrap = values.detach()
     return Rollout(
-        frames, actions, logits, values, rewards, ends, bootstrap, start, (before, mask)
+        frames, actions, logits, values, rewards, ends, bootstrap, start, burn_in
     )

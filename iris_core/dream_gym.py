@@ -25,9 +25,9 @@ from iris_core.device import autocast_for
 from iris_core.dream import DreamEnv
 from iris_core.envs import action_meanings, make_env
 from iris_core.envs.game import FRAME_SHAPE, METADATA
+from iris_core.imagination.start import Start, find_start
 from iris_core.models.agent import Agent
-from iris_core.play.imagination import Dice
-from iris_core.play.worlds import Start, find_start
+from iris_core.play.imagination import SeededSampler
 from iris_core.pretrained import load_agent
 
 STEPS = 1000  # after which a dream is cut short
@@ -39,14 +39,14 @@ class Dreams:
 
     def __init__(self, agent: str | Path | Agent, rows: int) -> None:
         self.agent = agent if isinstance(agent, Agent) else load_agent(agent)
-        self.dice = Dice(self.agent.device, self.agent.world_model.turns)
-        self.dream = DreamEnv.of(self.agent, self.dice)
+        self.sampler = SeededSampler(self.agent.device)
+        self.dream = DreamEnv.of(self.agent, self.sampler)
         self.rows = rows
         self.steps = np.zeros(rows, np.int64)
 
     def reset(self, seeds: Sequence[int]) -> np.ndarray:
         """All begin anew: frames uint8 (B, 64, 64, 3)."""
-        self.dice.generator.manual_seed(int(seeds[0]))
+        self.sampler.seed(int(seeds[0]))
         starts = [self.find(seed) for seed in seeds]
         length = max(start.tokens.shape[1] for start in starts)
         rows = [padded(start, length) for start in starts]
@@ -73,11 +73,10 @@ class Dreams:
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Actions (B,) -> frames uint8 (B, 64, 64, 3), rewards and ends (B,)."""
-        self.dice.asked.clear()
         taken = torch.as_tensor(actions, dtype=torch.int64, device=self.agent.device)
         self.steps += 1
         with autocast_for(self.agent.config, self.agent.device):
-            frames, rewards, ends = self.dream.step(taken)
+            frames, rewards, ends, _ = self.dream.step(taken)
         return to_pixels(frames), rewards.cpu().numpy(), ends.cpu().numpy()
 
     def find(self, seed: int) -> Start:

@@ -7,6 +7,7 @@ the cache that a step can begin with, 20 at the paper's sizes; the decoder has o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -23,7 +24,11 @@ from iris_core.cuda_graph import (
 )
 from iris_core.dream import DreamEnv
 from iris_core.models.agent import Agent, Sampler, categorical
-from iris_core.models.world_model import WorldModel
+from iris_core.models.base_world_model import (
+    BaseWorldModel,
+    NextFrame,
+    WorldModelOutput,
+)
 
 
 @dataclass
@@ -55,7 +60,6 @@ class GraphedDream(DreamEnv):
             sample,
             config.dream_context,
             config.dream_temperature,
-            packed=True,
         )
         self.record = record
         self.version = -1
@@ -66,7 +70,7 @@ class GraphedDream(DreamEnv):
         if torch.is_autocast_enabled(device):
             halve(self.world_model, torch.get_autocast_dtype(device))
 
-    def follow(self, world_model: WorldModel, version: int) -> None:
+    def follow(self, world_model: BaseWorldModel, version: int) -> None:
         """Take another version of the weights, if it is another."""
         if version == self.version:
             return
@@ -77,18 +81,20 @@ class GraphedDream(DreamEnv):
             ):
                 ours.copy_(theirs)
 
-    def start(
-        self, tokens: Tensor, actions: Tensor, frames: Tensor | None = None
+    def restore(
+        self, tokens: Tensor, past: Sequence[Tensor], frames: Tensor | None = None
     ) -> Tensor:
         """As in a `DreamEnv`; another number of dreams needs other graphs."""
         if self.cache.batch_size != len(tokens):
             self.recorded = {}
-            self.block = tokens.new_zeros(len(tokens), tokens.shape[2] + 1)
-        return super().start(tokens, actions, frames)
+            self.block = tokens.new_zeros(len(tokens), tokens.shape[1] + 1)
+        return super().restore(tokens, past, frames)
 
-    def predict(
-        self, block: Tensor, predict_frame: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def generate(
+        self, block: Tensor, predict_frame: bool, tokens: Tensor | None
+    ) -> NextFrame:
+        if tokens is not None:  # a frame that is given is not worth a recording
+            return super().generate(block, predict_frame, tokens)
         self.block.copy_(block)
         key = self.cache.size, predict_frame
         if key not in self.recorded:
@@ -96,17 +102,19 @@ class GraphedDream(DreamEnv):
         recorded = self.recorded[key]
         recorded.graph.replay()
         self.cache.size = recorded.size_after
-        tokens, rewards, ends = (each.clone() for each in recorded.graph.outputs)
-        return tokens, rewards, ends
+        made = (each.clone() for each in recorded.graph.outputs)
+        tokens, rewards, ends, *logits = made
+        return NextFrame(tokens, rewards, ends, WorldModelOutput(*logits))
 
     def record_step(self, predict_frame: bool) -> RecordedPasses:
         size = self.cache.size
-        step = super().predict
+        step = super().generate
 
         def do() -> Outputs:
             self.cache.size = size
             with recordable(self.block.device.type):
-                return step(self.block, predict_frame)
+                *made, logits = step(self.block, predict_frame, None)
+            return (*made, logits.observations, logits.rewards, logits.ends)
 
         return RecordedPasses(self.record(do), self.cache.size)
 

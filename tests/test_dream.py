@@ -1,8 +1,8 @@
 """The world model as an environment, and rollouts of a policy in it."""
 
 from copy import deepcopy
-from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import pytest
 import torch
@@ -10,9 +10,8 @@ from torch import Tensor
 
 from iris_core.config import Config, load_config
 from iris_core.dream import DreamEnv, fill_left, imagine
-from iris_core.models.actor_critic import Rollout, slow_copy
+from iris_core.models.actor_critic import ActorCritic, Rollout, slow_copy
 from iris_core.models.agent import Agent, categorical, greedy
-from iris_core.models.world_model import WorldModelOutput
 from iris_core.replay import Batch
 
 BLOCKS = 4  # that the world models of these tests remember
@@ -87,7 +86,7 @@ def test_shapes_and_ranges(mode, lead):
     with torch.no_grad():
         assert torch.allclose(frames, agent.tokenizer.reconstruct(now), atol=1e-5)
     for _ in range(2 * BLOCKS):
-        frames, rewards, ends = dream.step(torch.randint(3, (2,)))
+        frames, rewards, ends, _ = dream.step(torch.randint(3, (2,)))
         assert frames.shape == (2, 3, 64, 64) and rewards.shape == ends.shape == (2,)
         assert frames.min() >= 0 and frames.max() <= 1
         assert frames.dtype == rewards.dtype == torch.float32
@@ -97,26 +96,17 @@ def test_shapes_and_ranges(mode, lead):
 
 
 @modes
-def test_rewards_and_ends_mean_their_classes(mode, monkeypatch):
+def test_rewards_and_ends_mean_their_classes(mode):
     agent = make_agent(mode)
-    dream = DreamEnv(agent.tokenizer, agent.world_model, greedy)
-    wm, forward = agent.world_model, agent.world_model.forward
-    wanted: dict[str, int] = {}
-
-    def certain(*args, **kwargs) -> WorldModelOutput:
-        output = forward(*args, **kwargs)
-        rewards = torch.eye(3)[wanted["reward"]].expand_as(output.rewards)
-        ends = torch.eye(2)[wanted["end"]].expand_as(output.ends)
-        return replace(output, rewards=rewards, ends=ends)
-
+    wm, dream = agent.world_model, DreamEnv(agent.tokenizer, agent.world_model, greedy)
     dream.reset(torch.rand(2, 3, 64, 64))
-    monkeypatch.setattr(wm, "forward", certain)
-    for reward in range(3):
-        for end in range(2):
-            wanted.update(reward=reward, end=end)
-            _, rewards, ends = dream.step(torch.zeros(2, dtype=torch.int64))
-            assert rewards.tolist() == [reward - 1.0] * 2
-            assert ends.tolist() == [bool(end)] * 2
+    for reward, end in product(range(3), range(2)):
+        for head, answer in ((wm.head_rewards, reward), (wm.head_ends, end)):
+            head[-1].weight.data.zero_()
+            head[-1].bias.data = torch.eye(len(head[-1].bias))[answer]
+        _, rewards, ends, _ = dream.step(torch.zeros(2, dtype=torch.int64))
+        assert rewards.tolist() == [reward - 1.0] * 2
+        assert ends.tolist() == [bool(end)] * 2
 
 
 @modes
@@ -139,8 +129,8 @@ def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
             refreshed_at.append(step)
         record.seen.clear()
         refreshes.clear()
-        dream.step(actions[:, now])
-        assert bool(refreshes) == (step in refreshed_at)
+        *_, info = dream.step(actions[:, now])
+        assert bool(refreshes) == info["refreshed"] == (step in refreshed_at)
         blocks = wm.sequence(
             torch.stack(frames[first:], dim=1), actions[:, first : now + 1]
         )
@@ -150,9 +140,7 @@ def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
             if mode == "autoregressive":
                 seen = wm(torch.cat([blocks, dream.tokens], dim=1)).observations
             else:
-                seen = fresh.observations[:, -K:].clone()
-                whole = wm.token_head(fresh.features, dream.tokens)
-                seen[:, WHITE] = whole[:, WHITE]
+                seen = wm.token_head(wm.read(blocks)[0][:, -1], dream.tokens)
         rewards, ends, *observations = record.seen
         assert torch.allclose(rewards, fresh.rewards[:, -1], atol=1e-4)
         assert torch.allclose(ends, fresh.ends[:, -1], atol=1e-4)
@@ -163,6 +151,9 @@ def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
             stacked = torch.zeros_like(seen)
             stacked[:, ~WHITE], stacked[:, WHITE] = black, white
         assert torch.allclose(stacked, seen[:, -K:], atol=1e-4)
+        logits = info["logits"]
+        assert torch.equal(logits.observations, stacked)
+        assert torch.equal(logits.rewards, rewards) and torch.equal(logits.ends, ends)
     expected = {
         ("autoregressive", 1): [4, 7, 10],  # the current frame alone leaves 3 steps
         ("autoregressive", 3): list(range(2, 13)),
@@ -191,7 +182,7 @@ def test_a_greedy_dream_is_the_same_again(mode):
     for _ in range(2):
         dream = DreamEnv(agent.tokenizer, agent.world_model, greedy)
         dream.reset(start)
-        runs.append([dream.step(a) for a in actions])
+        runs.append([dream.step(a)[:3] for a in actions])
         torch.rand(5)  # random numbers do not matter
     for ours, theirs in zip(*runs, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
@@ -208,9 +199,9 @@ def test_going_back_gives_the_same_future(mode, steps):
     for action in actions[:steps]:
         dream.step(action)
     tokens, past, frames = dream.tokens, tuple(dream.past), dream.frames
-    first = [dream.step(action) for action in actions[steps:]]
+    first = [dream.step(action)[:3] for action in actions[steps:]]
     assert torch.equal(dream.restore(tokens, past), frames)
-    again = [dream.step(action) for action in actions[steps:]]
+    again = [dream.step(action)[:3] for action in actions[steps:]]
     for one, other in zip(first, again, strict=True):
         assert all(map(torch.equal, one, other))
 
@@ -233,8 +224,7 @@ def test_a_reset_forgets(mode):
     new = DreamEnv(agent.tokenizer, agent.world_model, greedy)
     assert torch.equal(used.reset(start), new.reset(start))
     actions = torch.tensor([1, 2])
-    for ours, theirs in zip(used.step(actions), new.step(actions), strict=True):
-        assert torch.equal(ours, theirs)
+    assert all(map(torch.equal, used.step(actions)[:3], new.step(actions)[:3]))
 
 
 @modes
@@ -248,7 +238,7 @@ def test_dreams_side_by_side_do_not_mix(mode):
         alone = DreamEnv(agent.tokenizer, agent.world_model, greedy)
         alone.reset(start[i : i + 1])
         for t, a in enumerate(actions):
-            ours, _, _ = alone.step(a[i : i + 1])
+            ours = alone.step(a[i : i + 1])[0]
             assert torch.allclose(ours[0], frames[t, i], atol=1e-5)
 
 
@@ -259,10 +249,32 @@ def test_without_prediction_the_frame_stays(mode):
     dream = DreamEnv(agent.tokenizer, agent.world_model, record)
     before = dream.reset(torch.rand(2, 3, 64, 64))
     tokens = dream.tokens
-    frames, rewards, _ = dream.step(torch.tensor([0, 1]), predict_frame=False)
+    frames, rewards, _, info = dream.step(torch.tensor([0, 1]), predict_frame=False)
     assert torch.equal(frames, before) and torch.equal(dream.tokens, tokens)
     assert rewards.shape == (2,)
     assert len(record.seen) == 2  # reward and end; no token is sampled
+    assert info["logits"].observations.shape == (2, 0, 32)
+
+
+@modes
+def test_a_frame_that_really_came_takes_the_place_of_a_sampled_one(mode):
+    agent = make_agent(mode)
+    free, told = (
+        DreamEnv(agent.tokenizer, agent.world_model, greedy) for _ in range(2)
+    )
+    start, actions = torch.rand(2, 3, 64, 64), torch.randint(3, (9, 2))
+    for dream in (free, told):
+        dream.reset(start)
+    for action in actions:
+        ours = free.step(action)
+        theirs = told.step(action, tokens=free.tokens)
+        assert all(map(torch.equal, ours[:3], theirs[:3]))
+        logits = (each[3]["logits"].observations for each in (ours, theirs))
+        assert torch.equal(*logits)
+    other = 31 - told.tokens
+    frames, *_ = told.step(actions[0], tokens=other)
+    assert torch.equal(told.tokens, other)
+    assert torch.equal(frames, agent.tokenizer.decode(other))
 
 
 def test_the_last_step_needs_room_for_its_action_only(monkeypatch):
@@ -275,6 +287,17 @@ def test_the_last_step_needs_room_for_its_action_only(monkeypatch):
         last = t == BLOCKS - 1
         dream.step(torch.zeros(1, dtype=torch.int64), predict_frame=not last)
     assert not refreshes and dream.cache.size == agent.world_model.max_tokens
+
+
+def test_a_frames_last_token_passes_together_with_the_next_action():
+    agent = make_agent("autoregressive")
+    dream, lengths = DreamEnv(agent.tokenizer, agent.world_model), []
+    agent.world_model.transformer.register_forward_hook(
+        lambda _, inputs, output: lengths.append(inputs[0].shape[1])
+    )
+    dream.reset(torch.rand(1, 3, 64, 64))
+    dream.step(torch.zeros(1, dtype=torch.int64))
+    assert lengths == [K - 1, 2] + [1] * (K - 1)
 
 
 @modes
@@ -447,14 +470,21 @@ def test_the_policy_remembers_what_it_saw(mode):
         assert torch.allclose(a, b, atol=1e-5)
 
 
+@torch.no_grad()
+def values_of(critic: ActorCritic, rollout: Rollout) -> Tensor:
+    """Another critic's, (B, H), of what was dreamed."""
+    return critic.watch(rollout.frames, critic.burn_in(*rollout.burn_in))[1]
+
+
 @pytest.mark.parametrize("target", [False, True])
 def test_learning_again_from_a_dream(target):
     """With unchanged weights: the same values and the same gradient."""
     settings = ["actor_critic.mask_after_end=true", "actor_critic.updates_per_dream=2"]
     agent = make_agent("parallel", *settings)
     actor_critic = agent.actor_critic
-    slow = slow_copy(actor_critic) if target else None
-    rollout = imagine(agent, make_starts(3, 4, real=[4, 2, 1]), 5, slow_critic=slow)
+    rollout = imagine(agent, make_starts(3, 4, real=[4, 2, 1]), horizon=5)
+    if target:
+        rollout.bootstrap = values_of(slow_copy(actor_critic), rollout)
     with torch.no_grad():
         logits, values = actor_critic.unroll(rollout.frames, rollout.memory)
     assert torch.allclose(logits, rollout.logits, atol=1e-5)
@@ -479,18 +509,22 @@ def test_only_the_policy_learns_from_a_rollout(mode):
         assert all(p.grad is None for p in part.parameters())
 
 
-def test_a_slow_critic_has_its_own_memory():
+def test_another_critic_can_watch_a_rollout():
+    """With its own memory of the frames before it."""
     agent = make_agent("parallel")
     slow = slow_copy(agent.actor_critic)
-    batch = make_starts(2, 3, real=[3, 2])
-    same = imagine(agent, batch, horizon=4, slow_critic=slow)
-    assert torch.allclose(same.bootstrap, same.values.detach(), atol=1e-6)
+    rollout = imagine(agent, make_starts(2, 3, real=[3, 2]), horizon=4)
+    frames, mask = rollout.burn_in
+    assert frames.shape == (2, 2, 3, 64, 64)
+    assert mask.tolist() == [[True, True], [False, True]]
+    values = rollout.values.detach()
+    assert torch.allclose(values_of(slow, rollout), values, atol=1e-6)
     with torch.no_grad():
         slow.critic_linear.bias += 1
-    other = imagine(agent, batch, horizon=4, slow_critic=slow)
-    check = other.values.detach() + 1
-    assert torch.allclose(other.bootstrap, check, atol=1e-6)
-    assert other.values.requires_grad and not other.bootstrap.requires_grad
+    assert torch.allclose(values_of(slow, rollout), values + 1, atol=1e-6)
+    with torch.no_grad():
+        slow.lstm.weight_ih.mul_(0)
+    assert not torch.allclose(values_of(slow, rollout), values + 1, atol=1e-3)
 
 
 @modes

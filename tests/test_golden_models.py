@@ -21,7 +21,7 @@ from iris_core.dream import DreamEnv, imagine
 from iris_core.graphed_dream import GraphedDream
 from iris_core.models.actor_critic import Rollout, lambda_returns
 from iris_core.models.agent import Agent, greedy
-from iris_core.models.world_model import WorldModel, WorldModelOutput
+from iris_core.models.base_world_model import BaseWorldModel, WorldModelOutput
 from iris_core.pretrained import load_published, read_config, to_published
 from iris_core.replay import Batch
 
@@ -170,7 +170,7 @@ def check_logits(output: WorldModelOutput, name: str, ends: bool = True) -> None
         check(output.ends, f"wm/{name}logits_ends")
 
 
-def chunk_by_chunk(model: WorldModel, tokens: Tensor, sizes: list[int]) -> list:
+def chunk_by_chunk(model: BaseWorldModel, tokens: Tensor, sizes: list[int]) -> list:
     cache = model.new_cache(len(tokens))
     return [model(chunk, cache) for chunk in tokens.split(sizes, dim=1)]
 
@@ -332,6 +332,7 @@ def test_actor_critic_loss(agent: Agent) -> None:
         ends=golden("acl/ends"),
         bootstrap=values.detach(),
         memory=agent.actor_critic.new_state(4),
+        burn_in=(torch.empty(0), torch.empty(0)),
     )
     losses = agent.actor_critic.loss(rollout)
     check(losses.terms["policy"], "acl/loss_actions")
@@ -380,11 +381,11 @@ def test_dream(agent: Agent) -> None:
     check(first[0], "dream/reset_obs0")
     tokens, rewards, ends, sizes = [], [], [], []
     for actions in golden("dream/actions"):
-        shown, reward, end = dream.step(actions)
+        shown, reward, end, _ = dream.step(actions)
         tokens.append(dream.tokens)
         rewards.append(reward)
         ends.append(end)
-        sizes.append(dream.cache.size)
+        sizes.append(dream.cache.size + 1)  # our last token waits for the next action
     check(torch.stack(tokens), "dream/tokens")
     check(torch.stack(rewards), "dream/rewards")
     check(torch.stack(ends), "dream/dones")

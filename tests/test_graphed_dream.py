@@ -81,6 +81,24 @@ def test_recorded_rollouts_are_the_plain_ones(prediction, context, bf16):
     assert len(dream.recorded) <= 5
 
 
+def test_a_frame_that_came_is_taken_between_recorded_steps():
+    agent = make_agent()
+    dreams = GraphedDream(agent, record=Replayed), DreamEnv.of(agent)
+    found = []
+    for dream in dreams:
+        torch.manual_seed(2)
+        dream.reset(torch.rand(ROWS, 3, 64, 64))
+        for t, action in enumerate(torch.randint(3, (8, ROWS))):
+            came = torch.randint(32, (ROWS, 16)) if t % 3 == 2 else None
+            frames, rewards, ends, info = dream.step(action, tokens=came)
+            assert came is None or torch.equal(dream.tokens, came)
+            logits = info["logits"]
+            found.append((frames, rewards, ends, logits.observations, logits.rewards))
+    half = len(found) // 2
+    for ours, theirs in zip(found[:half], found[half:], strict=True):
+        assert all(map(torch.equal, ours, theirs))
+
+
 def test_other_weights_are_followed():
     agent = make_agent()
     dream = GraphedDream(agent, record=Replayed)

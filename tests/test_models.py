@@ -31,14 +31,17 @@ from iris_core.models.agent import (
     make_actor_critic,
     make_tokenizer,
 )
+from iris_core.models.base_world_model import BaseWorldModel
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.transformer import Dropout
 from iris_core.models.world_model import WorldModel
 from iris_core.replay import Batch
 from iris_core.variants.kmeans import kmeans
+from iris_core.variants.parallel_world_model import ParallelWorldModel
 from iris_core.variants.patch_tokenizer import PatchTokenizer
 from iris_core.variants.small_actor_critic import SmallActorCritic
 from iris_core.variants.small_tokenizer import SmallTokenizer
+from iris_core.variants.small_world_model import SmallWorldModel
 
 PATCH = ["tokenizer.architecture=patch"]
 VQGAN = [  # 16 tokens of 16 pixels, or 64 of 8
@@ -399,11 +402,11 @@ def make_world_model(
     prediction: str,
     attention: str,
     group: int,
+    *overrides: str,
     blocks: int = 5,
-    changed_weight: float = 0.0,
-) -> WorldModel:
+) -> BaseWorldModel:
     agent = make_agent(
-        f"world_model.changed_weight={changed_weight}",
+        *(f"world_model.{setting}" for setting in overrides),
         f"world_model.prediction={prediction}",
         f"world_model.attention={attention}",
         f"world_model.tokens_per_position={group}",
@@ -421,13 +424,32 @@ def is_white(i: int) -> bool:
     return (i // 4 + i % 4) % 2 == 1
 
 
-def predict(wm: WorldModel, x: Tensor, frame: Tensor, t: int, i: int) -> Tensor | None:
+@pytest.mark.parametrize(
+    ("kind", "overrides"),
+    [
+        (WorldModel, []),
+        (WorldModel, ["world_model.event_share=0.5", "world_model.dream_context=2"]),
+        (SmallWorldModel, ["world_model.changed_weight=1"]),
+        (SmallWorldModel, ["world_model.codebook_start=true"]),
+        (SmallWorldModel, ["world_model.attention=block_causal"]),
+        (SmallWorldModel, ["world_model.surprise_share=0.5"]),
+        (SmallWorldModel, ["actor_critic.surprise_share=0.5"]),
+        (ParallelWorldModel, ["world_model.prediction=parallel"]),
+    ],
+)
+def test_the_papers_world_model_unless_a_departure_asks_for_another(kind, overrides):
+    assert type(make_agent(*overrides).world_model) is kind
+
+
+def predict(
+    wm: BaseWorldModel, x: Tensor, frame: Tensor, t: int, i: int
+) -> Tensor | None:
     """Logits (vocab,) of token i of frame t, from what the Transformer made of a row of
     blocks (T, positions, E); None if nothing comes before that token.
 
     frame: its tokens (16,). In parallel a white token sees the black ones.
     """
-    if wm.parallel:  # from the block before
+    if isinstance(wm, ParallelWorldModel):  # from the block before
         if t == 0:
             return None
         features = wm.token_head.features(x[t - 1 : t, :-1])
@@ -447,7 +469,7 @@ def test_predictions_and_labels_line_up(mode):
     wm.transformer.register_forward_hook(lambda *args: kept.append(args[-1]))
     predicted, labels, scores = [], [], []
     with torch.no_grad():
-        output = wm(wm.sequence(tokens, batch.actions))
+        output = wm.predict(tokens, batch.actions)
         x = kept[0].unflatten(1, (4, wm.tokens_per_block))  # (B, T, positions, E)
         for b in range(3):
             for t in range(4):
@@ -457,11 +479,11 @@ def test_predictions_and_labels_line_up(mode):
                         predicted.append(logits)
                         labels.append(tokens[b, t, i] if batch.mask[b, t] else -100)
                 whole = x[b, t, -1]
-                if wm.parallel:  # and the most of each feature over the frame
+                if mode[0] == "parallel":  # and the most of each feature over the frame
                     whole = whole + x[b, t, :-1].max(dim=0).values
                 scores.append(wm.head_rewards(whole))
     expected = torch.stack(predicted)
-    assert torch.allclose(wm.predictions(output), expected, atol=1e-5)
+    assert torch.allclose(output.observations.flatten(0, 1), expected, atol=1e-5)
     ours = wm.labels(tokens, batch)
     assert ours.observations.tolist() == [int(label) for label in labels]
     assert torch.allclose(output.rewards.flatten(0, 1), torch.stack(scores), atol=1e-5)
@@ -478,8 +500,8 @@ def test_the_loss_is_the_mean_surprise_of_real_labels(mode):
     batch, tokens = make_batch(3, 4, real=[4, 2, 1]), make_tokens(3, 4)
     with torch.no_grad():
         losses = wm.loss(tokens, batch)
-        output = wm(wm.sequence(tokens, batch.actions))
-    logp = wm.predictions(output).log_softmax(-1)
+        output = wm.predict(tokens, batch.actions)
+    logp = output.observations.flatten(0, 1).log_softmax(-1)
     labels = wm.labels(tokens, batch).observations
     naive = [-logp[n, k] for n, k in enumerate(labels.tolist()) if k != -100]
     assert torch.allclose(losses.terms["observations"], torch.stack(naive).mean())
@@ -488,16 +510,17 @@ def test_the_loss_is_the_mean_surprise_of_real_labels(mode):
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_tokens_that_change_weigh_more(mode):
-    wm = make_world_model(*mode, changed_weight=3.0)
+    wm = make_world_model(*mode, "changed_weight=3.0")
     batch, tokens = make_batch(3, 4, real=[4, 2, 1]), make_tokens(3, 4)
     tokens[:, 1:, ::2] = tokens[:, :1, ::2]  # every other token stays as it was
     with torch.no_grad():
         loss = wm.loss(tokens, batch).terms["observations"]
-        logp = wm.predictions(wm(wm.sequence(tokens, batch.actions))).log_softmax(-1)
+        output = wm.predict(tokens, batch.actions)
+    logp = output.observations.flatten(0, 1).log_softmax(-1)
     labels = wm.labels(tokens, batch).observations.reshape(3, -1)
     total = weight = 0.0
     for b, n in product(range(3), range(labels.shape[1])):
-        t, k = divmod(n + wm.unlabelled, 16)
+        t, k = divmod(n + wm.unpredicted, 16)
         if labels[b, n] != -100:
             each = 4.0 if t > 0 and tokens[b, t, k] != tokens[b, t - 1, k] else 1.0
             total -= each * float(logp[b * labels.shape[1] + n, labels[b, n]])
@@ -506,9 +529,29 @@ def test_tokens_that_change_weigh_more(mode):
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
+def test_the_loss_of_each_frame(mode):
+    """Adds up what was lost on its tokens, whatever these weigh in the loss."""
+    wm = make_world_model(*mode, "changed_weight=3.0")
+    batch, tokens = make_batch(2, 4, real=[4, 2]), make_tokens(2, 4)
+    losses = wm.loss(tokens, batch)
+    with torch.no_grad():
+        output = wm.predict(tokens, batch.actions)
+    logp = output.observations.flatten(0, 1).log_softmax(-1)
+    labels = wm.labels(tokens, batch).observations.reshape(2, -1)
+    expected = torch.zeros(2, 4)
+    for b, n in product(range(2), range(labels.shape[1])):
+        if labels[b, n] != -100:
+            nats = -logp[b * labels.shape[1] + n, labels[b, n]]
+            expected[b, (n + wm.unpredicted) // 16] += nats
+    assert torch.allclose(losses.loss_per_frame, expected, rtol=1e-4)
+    assert not losses.loss_per_frame.requires_grad
+    assert losses.loss_per_frame[1, 2:].tolist() == [0, 0]  # padding
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
 def test_starting_from_the_codebook(mode):
     """Codes that are close have close rows, and the tables keep their scale."""
-    wm = make_world_model(*mode)
+    wm = make_world_model(*mode, "codebook_start=true")
     codes = torch.randn(32, 8)
     codes[1] = codes[0] + 0.01
     scales = [table.std().item() for table in wm.code_tables()]
@@ -518,6 +561,14 @@ def test_starting_from_the_codebook(mode):
         apart = (rows[:, None] - rows[None]).norm(dim=-1)
         assert apart[0, 1] < 0.1 * apart[0, 2:].min()
         assert rows.square().mean().sqrt().item() == pytest.approx(scale, rel=1e-3)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_without_the_setting_the_codebook_changes_nothing(mode):
+    wm = make_world_model(*mode)
+    before = deepcopy(wm.state_dict())
+    wm.start_from(torch.randn(32, 8))
+    assert all(torch.equal(v, before[k]) for k, v in wm.state_dict().items())
 
 
 def test_every_position_is_told_the_action():
@@ -574,6 +625,63 @@ def chunks(mode: tuple[str, str, int]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
+def test_a_segments_predictions_are_those_of_its_sequence(mode):
+    """All but what is predicted of the frame behind it."""
+    wm = make_world_model(*mode)
+    tokens, actions = make_tokens(2, 4), torch.randint(3, (2, 4))
+    with torch.no_grad():
+        ours, full = wm.predict(tokens, actions), wm(wm.sequence(tokens, actions))
+    n = 4 * 16 - wm.unpredicted
+    assert ours.observations.shape == (2, n, 32) and full.observations.shape[1] == 64
+    assert torch.allclose(ours.observations, full.observations[:, :n], atol=1e-6)
+    assert torch.allclose(ours.rewards, full.rewards, atol=1e-6)
+    assert torch.allclose(ours.ends, full.ends, atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_a_frame_that_came_is_scored_as_a_segments_last(mode, temperature):
+    wm = make_world_model(*mode)
+    tokens, actions = make_tokens(2, 3), torch.randint(3, (2, 3))
+    frames, (first, second, _) = tokens.unbind(1), actions.unbind(1)
+    block, past = (
+        torch.cat([frame, action[:, None]], dim=1)
+        for frame, action in ((frames[1], second), (frames[0], first))
+    )
+    cache = wm.new_cache(2)
+    wm.prefill([past], frames[1], cache)
+    made = wm.generate(block, cache, greedy, temperature, tokens=frames[2])
+    assert torch.equal(made.tokens, frames[2])
+    with torch.no_grad():
+        whole = wm.predict(tokens, actions)
+    assert torch.allclose(made.logits.rewards, whole.rewards[:, 1], atol=1e-5)
+    assert torch.allclose(made.logits.ends, whole.ends[:, 1], atol=1e-5)
+    assert torch.equal(made.rewards, whole.rewards[:, 1].argmax(-1) - 1.0)
+    if mode[1] == "causal":  # else the frame would see its own later tokens
+        expected = whole.observations[:, -16:] / temperature
+        assert torch.allclose(made.logits.observations, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_a_generated_frame_is_what_its_logits_say(mode):
+    wm = make_world_model(*mode)
+    block, cache = torch.randint(3, (2, 17)), wm.new_cache(2)
+    passes: list[int] = []
+    wm.prefill([], block[:, :16], cache)
+    wm.transformer.register_forward_hook(lambda *_: passes.append(1))
+    made = wm.generate(block, cache, greedy)
+    assert len(passes) == wm.passes_per_frame
+    assert made.logits.observations.shape == (2, 16, 32)
+    assert torch.equal(made.tokens, made.logits.observations.argmax(-1))
+    assert torch.equal(made.ends, made.logits.ends.argmax(-1).bool())
+    wm.prefill([], block[:, :16], cache)
+    still = wm.generate(block, cache, greedy, predict_frame=False)
+    assert torch.equal(still.tokens, block[:, :16])
+    assert still.logits.observations.shape == (2, 0, 32)
+    assert torch.equal(still.rewards, made.rewards)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
 def test_cached_passes_equal_a_full_pass(mode):
     wm = make_world_model(*mode)
     tokens = wm.sequence(make_tokens(2, 4), torch.randint(3, (2, 4)))  # (2, 68)
@@ -587,7 +695,7 @@ def test_cached_passes_equal_a_full_pass(mode):
             for name in ("observations", "rewards", "ends"):
                 parts = torch.cat([getattr(o, name) for o in outputs], dim=1)
                 whole = getattr(full, name)
-                if wm.parallel and name == "observations":
+                if mode[0] == "parallel" and name == "observations":
                     final = final_logits([length // 17 for length in lengths])
                     parts, whole = parts[:, final], whole[:, final]
                 assert torch.allclose(parts, whole, atol=1e-5), name
@@ -614,7 +722,7 @@ def test_nothing_sees_a_later_block(mode):
     changed[:, 51:67] = 31 - changed[:, 51:67]
     with torch.no_grad():
         ours, theirs = wm(tokens), wm(changed)
-    seen = final_logits([3]) if wm.parallel else slice(48)
+    seen = final_logits([3]) if mode[0] == "parallel" else slice(48)
     ours.observations, theirs.observations = (
         each.observations[:, :48][:, seen] for each in (ours, theirs)
     )
@@ -877,6 +985,7 @@ def make_rollout(rows: int, steps: int, ends: Tensor | None = None) -> Rollout:
         ends=torch.zeros(rows, steps, dtype=torch.bool) if ends is None else ends,
         bootstrap=values.detach().clone(),
         memory=(torch.zeros(rows, 1), torch.zeros(rows, 1)),
+        burn_in=(torch.zeros(rows, 0, 3, 1, 1), torch.zeros(rows, 0)),
     )
 
 

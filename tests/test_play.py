@@ -9,13 +9,14 @@ import torch
 from playing import make_agent
 
 from iris_core.config import Config, ConfigError
+from iris_core.imagination.start import find_start
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination, attention
 from iris_core.play.keys import COMMANDS, PARTS, action_of, key_map, parts_of
 from iris_core.play.session import HISTORY, Session
 from iris_core.play.source import open_source
 from iris_core.play.twin import PARTED, Twin, divergence
-from iris_core.play.worlds import find_start, pack, unpack
+from iris_core.play.worlds import pack, unpack
 from iris_core.pretrained import to_published
 from iris_core.replay import Episode, Replay
 from iris_core.scores import data_folder
@@ -105,7 +106,7 @@ def test_forced_tokens_come_and_are_weighed(mode):
         assert np.allclose(dreamed.chances, foreseen.chances)
         assert torch.equal(watching.dream.tokens, dreaming.dream.tokens)
         assert foreseen.reward.sum() == pytest.approx(1)
-        assert (foreseen.nats >= 0).all()
+        assert (foreseen.surprisal >= 0).all()
         assert dreaming.filled == watching.filled
 
 
@@ -471,6 +472,6 @@ def test_a_dream_begins_where_something_moves():
 
 
 def test_a_dream_begins_though_nothing_moves(monkeypatch):
-    monkeypatch.setattr("iris_core.play.worlds.stands_still", lambda _: True)
+    monkeypatch.setattr("iris_core.imagination.start.stands_still", lambda _: True)
     agent = make_agent()  # of Catch, whose episodes end before patience does
     assert find_start(agent, seed=0).tokens.shape[1] >= 1

@@ -26,8 +26,10 @@ class Rollout:
     frames: (B, H, 3, 64, 64) float in [0, 1], what the policy saw, no gradient.
     actions: (B, H) int64. logits: (B, H, num_actions) and values: (B, H), with their
     graph. rewards: (B, H) float, in {-1, 0, 1}. ends: (B, H) bool.
-    bootstrap: (B, H) float, values for the returns' bootstrap, no gradient.
-    memory: the LSTM's state before the first frame.
+    bootstrap: (B, H) float, values for the returns' bootstrap, no gradient: the
+    policy's own, unless a target critic's are put in their place.
+    memory: the LSTM's state before the first frame. burn_in: the frames
+    (B, T, 3, 64, 64) and the mask (B, T) that it comes from.
     """
 
     frames: Tensor

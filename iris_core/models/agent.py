@@ -18,13 +18,15 @@ from iris_core.config import config_from_dict, config_to_dict
 from iris_core.config.departures import ActorCriticConfig, Config, TokenizerConfig
 from iris_core.config.setting import ConfigError
 from iris_core.models.actor_critic import ActorCritic, State
-from iris_core.models.parallel_world_model import ParallelWorldModel
+from iris_core.models.base_world_model import BaseWorldModel, Sampler
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.world_model import WorldModel
 from iris_core.runtime.files import write_whole
+from iris_core.variants.parallel_world_model import ParallelWorldModel
 from iris_core.variants.patch_tokenizer import PatchTokenizer
 from iris_core.variants.small_actor_critic import SmallActorCritic
 from iris_core.variants.small_tokenizer import SmallTokenizer
+from iris_core.variants.small_world_model import SmallWorldModel
 
 FORMAT = "iris_core agent 1"
 PARTS = ("tokenizer", "world_model", "actor_critic")
@@ -45,9 +47,6 @@ class Card:
     cpu_minutes: float
     device: str
     commit: str
-
-
-Sampler = Callable[[Tensor], Tensor]  # logits (..., n) -> int64 (...)
 
 
 def categorical(logits: Tensor) -> Tensor:
@@ -81,6 +80,25 @@ def make_actor_critic(config: ActorCriticConfig, num_actions: int) -> ActorCriti
     return ActorCritic(config, num_actions)
 
 
+def make_world_model(
+    config: Config, num_actions: int, tokens_per_frame: int
+) -> BaseWorldModel:
+    """The paper's world model, or the variant that the settings ask for."""
+    settings = config.world_model
+    sizes = settings, config.tokenizer.vocab_size, num_actions, tokens_per_frame
+    if settings.prediction == "parallel":
+        return ParallelWorldModel(*sizes)
+    shares = settings.surprise_share, config.actor_critic.surprise_share
+    if (
+        settings.attention == "block_causal"
+        or settings.codebook_start
+        or settings.changed_weight > 0
+        or max(shares) > 0
+    ):
+        return SmallWorldModel(*sizes)
+    return WorldModel(*sizes)
+
+
 class Agent(nn.Module):
     """The three networks, the configuration they were built from, and their game."""
 
@@ -90,12 +108,8 @@ class Agent(nn.Module):
         self.actions = actions  # their names, in the environment's order
         self.card: Card | None = None  # set by training
         self.tokenizer = make_tokenizer(config.tokenizer)
-        parallel = config.world_model.prediction == "parallel"
-        self.world_model = (ParallelWorldModel if parallel else WorldModel)(
-            config.world_model,
-            config.tokenizer.vocab_size,
-            len(actions),
-            self.tokenizer.tokens_per_frame,
+        self.world_model = make_world_model(
+            config, len(actions), self.tokenizer.tokens_per_frame
         )
         self.actor_critic = make_actor_critic(config.actor_critic, len(actions))
 

@@ -10,12 +10,10 @@ class Losses:
     """Named terms of a loss, already weighted, and figures that are not trained on.
 
     terms: scalars that add up to the loss. figures: detached scalars to log.
-    nats: (B, T) float, detached, lost on each frame of a world model's batch.
     """
 
     terms: dict[str, Tensor]
     figures: dict[str, Tensor] = field(default_factory=dict)
-    nats: Tensor | None = None
 
     @property
     def total(self) -> Tensor:

@@ -49,12 +49,6 @@ def causal_mask(length: int) -> Tensor:
     return torch.ones(length, length, dtype=torch.bool).tril()
 
 
-def block_causal_mask(length: int, tokens_per_block: int) -> Tensor:
-    """(L, L) bool: causal, and every token sees the whole of its own block."""
-    block = torch.arange(length) // tokens_per_block
-    return block[:, None] >= block[None, :]
-
-
 class Dropout(nn.Module):
     """Zeros with chance p while training; the rest grows by 1 / (1 - p).
 

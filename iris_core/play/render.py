@@ -82,7 +82,7 @@ def surprise(view: View) -> np.ndarray:
     foresight = view.moment.sight.foresight
     if foresight is None:
         return note("nothing was expected of this frame")
-    colours = matplotlib.colormaps["viridis"](foresight.nats / MOST)[..., :3]
+    colours = matplotlib.colormaps["viridis"](foresight.surprisal / MOST)[..., :3]
     cells = rearrange(colours, "(h w) c -> h w c", h=view.grid)
     laid = repeat(
         cells, "h w c -> (h i) (w j) c", i=SIDE // view.grid, j=SIDE // view.grid
@@ -91,7 +91,7 @@ def surprise(view: View) -> np.ndarray:
     sheet = Image.fromarray((255 * (0.4 * grey + 0.6 * laid)).astype(np.uint8))
     texts = [
         f"{nats:.1f}\n{100 * chance:.0f}%"
-        for nats, chance in zip(foresight.nats, foresight.chances, strict=True)
+        for nats, chance in zip(foresight.surprisal, foresight.chances, strict=True)
     ]
     write_cells(sheet, view.grid, texts, "white")
     draw_grid(sheet, view)

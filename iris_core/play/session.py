@@ -18,6 +18,7 @@ import torch
 from iris_core.config.schema import ConfigError
 from iris_core.device import autocast_for
 from iris_core.envs import action_meanings
+from iris_core.imagination.start import Start
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination
 from iris_core.play.keys import action_of
@@ -29,7 +30,6 @@ from iris_core.play.worlds import (
     GameWorld,
     Moment,
     Sight,
-    Start,
     World,
     to_picture,
 )

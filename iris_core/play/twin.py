@@ -9,8 +9,9 @@ from einops import reduce
 
 from iris_core.envs import make_env
 from iris_core.envs.game import State
+from iris_core.imagination.start import tokenize
 from iris_core.models.agent import Agent
-from iris_core.play.worlds import Moment, to_picture, tokenize
+from iris_core.play.worlds import Moment, to_picture
 
 PATCH = 8  # pixels: about the size of what moves
 PARTED = 10.0  # of 255: Catch's ball one pixel off makes 9

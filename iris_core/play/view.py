@@ -106,8 +106,7 @@ def look(session: Session, token: int, layer: int, head: int) -> Look | None:
     head = min(head, agent.config.world_model.num_heads - 1)
     with session.computing():
         weights = attention(agent, sight.past, sight.tokens, layer, head, token)
-    blocks = [block[:, :-1] for block in sight.past]
-    if not agent.world_model.parallel:
-        blocks.append(sight.tokens)
+    # The frame itself is the last block where its own tokens were looked at
+    blocks = [*(block[:, :-1] for block in sight.past), sight.tokens][: len(weights)]
     frames = [to_picture(agent.tokenizer.decode(b)) for b in blocks[-BLOCKS:]]
     return Look(weights[-BLOCKS:], frames, layer, head)

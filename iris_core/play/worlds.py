@@ -10,20 +10,17 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from iris_core.data.frames import to_frames
 from iris_core.envs import Game, make_env
 from iris_core.envs.game import State as GameState
+from iris_core.imagination.start import Start, find_start, tokenize
 from iris_core.models.actor_critic import State as Memory
 from iris_core.models.agent import Agent
-from iris_core.play.imagination import Foresight, Imagination
+from iris_core.play.imagination import Imagination, Prediction
 from iris_core.replay import Episode
 
 KEY = 100  # steps between saved states of a game: going back plays the rest again
-WARM_UP = 60  # steps of play, at most, before a dream's first frame
-PATIENCE = 120  # more of them, at most, until something moves
 
 
 @dataclass(eq=False)
@@ -41,7 +38,7 @@ class Sight:
     reward: float = 0.0
     end: bool = False
     picture: tuple[tuple[int, ...], bytes] | None = None
-    foresight: Foresight | None = None
+    foresight: Prediction | None = None
     past: tuple[Tensor, ...] = ()
     filled: tuple[int, int] = (0, 0)
     refreshed: bool = False
@@ -75,18 +72,6 @@ class Moment:
         while found[-1].parent is not None:
             found.append(found[-1].parent)
         return found[::-1]
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """Where a dream begins: tokens (1, C, K) of the last frames, actions (1, C - 1)
-    between them, the policy's memory before the last one, and the game's state there,
-    where there is a game."""
-
-    tokens: Tensor
-    actions: Tensor
-    memory: Memory
-    game: GameState | None = None
 
 
 class World(ABC):
@@ -235,7 +220,10 @@ class DreamWorld(World):
         return self.sight(reward, end, foresight)
 
     def sight(
-        self, reward: float = 0.0, end: bool = False, foresight: Foresight | None = None
+        self,
+        reward: float = 0.0,
+        end: bool = False,
+        foresight: Prediction | None = None,
     ) -> Sight:
         dream, imagination = self.imagination.dream, self.imagination
         return Sight(
@@ -253,12 +241,6 @@ class DreamWorld(World):
         self.imagination.dream.restore(moment.sight.tokens, moment.sight.past)
 
 
-@torch.no_grad()
-def tokenize(agent: Agent, pixels: np.ndarray) -> Tensor:
-    """uint8 (64, 64, 3) -> (1, K)."""
-    return agent.tokenizer.tokenize(to_frames(pixels[None], agent.device))
-
-
 def to_picture(frames: Tensor) -> np.ndarray:
     """Float (1, 3, 64, 64) in [0, 1] -> uint8 (64, 64, 3)."""
     pixels = (frames[0].float().clamp(0, 1) * 255).round().byte()
@@ -274,55 +256,3 @@ def unpack(packed: tuple[tuple[int, ...], bytes]) -> np.ndarray:
     """What was packed, uint8 (H, W, 3)."""
     shape, data = packed
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
-
-
-def stands_still(tokens: list[Tensor]) -> bool:
-    """Whether the last of some frames shows what the one before it did."""
-    return len(tokens) < 2 or torch.equal(tokens[-1], tokens[-2])
-
-
-@torch.no_grad()
-def find_start(agent: Agent, seed: int) -> Start:
-    """A moment of the real game: the agent plays a while, by the seed, and then until
-    something moves, for a dream of a picture that stands still may stand still."""
-    env = make_env(agent.config.env, "test")
-    rng = np.random.default_rng(seed)
-    length, patience = int(rng.integers(WARM_UP + 1)), PATIENCE
-    generator = torch.Generator(agent.device).manual_seed(seed)
-    while True:
-        found = play_into(agent, env, seed, length, patience, generator)
-        if found is not None:
-            return found
-        length, patience = length // 4, patience // 4  # the episode was over before
-
-
-def play_into(
-    agent: Agent,
-    env: Game,
-    seed: int,
-    length: int,
-    patience: int,
-    generator: torch.Generator,
-) -> Start | None:
-    """`length` steps of an agent's play, and up to `patience` more while the picture
-    stands still; None if the episode ends before."""
-    pixels, _ = env.reset(seed=seed)
-    memory, tokens = agent.new_state(1), [tokenize(agent, pixels)]
-    actions: list[int] = []
-    while len(actions) < length + patience * stands_still(tokens):
-        seen = agent.tokenizer.decode(tokens[-1])
-        logits, _, memory = agent.actor_critic(seen, memory)
-        chances = logits[0].softmax(-1)
-        actions.append(int(torch.multinomial(chances, 1, generator=generator)))
-        pixels, _, terminated, truncated, _ = env.step(actions[-1])
-        if terminated or truncated:
-            return None
-        tokens.append(tokenize(agent, pixels))
-    context = agent.config.world_model.dream_context
-    between = torch.tensor(actions, dtype=torch.int64, device=agent.device)[None]
-    return Start(
-        torch.stack(tokens[-context:], dim=1),
-        between[:, max(len(actions) + 1 - context, 0) :],
-        memory,
-        env.get_state(),
-    )

@@ -25,6 +25,7 @@ from iris_core.training.schedule import COMPONENTS, learning_rate
 from iris_core.training.token_cache import TokenCache
 from iris_core.variants.event_sampler import EventSampler
 from iris_core.variants.loss_priority import LossPriorities, PrioritySampler
+from iris_core.variants.small_world_model import FrameLosses
 from iris_core.variants.target_critic import TargetCritic
 
 INIT_FRAMES = 2048  # frames that networks are initialised from
@@ -222,7 +223,7 @@ class WorldModelComponent(Component):
         )
 
     def before_first_update(self) -> None:
-        if self.settings.codebook_start and not self.pretrained:
+        if not self.pretrained:
             codes = self.agent.tokenizer.embedding.weight.detach()
             self.agent.world_model.start_from(codes)
 
@@ -237,8 +238,8 @@ class WorldModelComponent(Component):
         tokens = self.experience.token_cache.tokens(batch)  # (B, T, K)
         losses = self.agent.world_model.loss(tokens, batch.to(self.experience.device))
         if self.remembers_losses:
-            assert losses.nats is not None
-            self.experience.priorities.update(batch, losses.nats)
+            assert isinstance(losses, FrameLosses)
+            self.experience.priorities.update(batch, losses.loss_per_frame)
         return losses
 
 

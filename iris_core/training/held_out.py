@@ -70,10 +70,9 @@ def count_right(
     agent: Agent, tokens: Tensor, actions: Tensor, rewards: Tensor, mask: Tensor
 ) -> dict[str, Tensor]:
     """Counts over the real steps of a batch; tokens (B, T, K), the others (B, T)."""
-    wm = agent.world_model
-    output = wm(wm.sequence(tokens, actions), labelled=True)
+    output = agent.world_model.predict(tokens, actions)
     before, after = tokens[:, :-1], tokens[:, 1:]  # (B, T - 1, K)
-    # Of the predictions in a row, the last (T - 1) * K are of frames after the first
+    # The last predictions are of the frames after the first
     guess = output.observations.argmax(-1)[:, -after[0].numel() :]
     right = guess.reshape(after.shape) == after
     real = mask[:, 1:, None].expand_as(after)
@@ -101,8 +100,8 @@ def count_actions(
     for action in range(agent.num_actions):
         tried = actions.clone()
         tried[:, -2] = action
-        output = wm(wm.sequence(tokens, tried), labelled=True)
-        logits = output.observations[:, -tokens.shape[-1] :].float()  # the last frame's
+        logits = wm.predict(tokens, tried).observations
+        logits = logits[:, -wm.tokens_per_frame :].float()  # the last frame's
         logp = logits.log_softmax(-1).gather(-1, tokens[:, -1, :, None])  # (B, K, 1)
         logps.append(logp.sum((1, 2)))
     told = torch.stack(logps).argmax(0)  # (B,)

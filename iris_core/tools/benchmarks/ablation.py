@@ -263,7 +263,7 @@ OPTIMISATIONS = (
     ),
     Optimisation("static cache", computing_as(reference.CacheGrows)),
     Optimisation(
-        "action with last token", dreaming_in(reference.ActionAlone), token_by_token
+        "action with last token", computing_as(reference.ActionAlone), token_by_token
     ),
     Optimisation("fused optimizers", plain_optimizers),
     Optimisation("channels last", channels_first, convolutional, "cpu"),

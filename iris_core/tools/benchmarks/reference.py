@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from iris_core.data.batch import Batch
-from iris_core.dream import DreamEnv
 from iris_core.models.actor_critic import ActorCritic, State, masked
+from iris_core.models.base_world_model import WorldModelOutput
 from iris_core.models.transformer import Dropout, KVCache, SelfAttention, Transformer
 from iris_core.models.vqgan import SpatialAttention
+from iris_core.models.world_model import WorldModel
 from iris_core.training.token_cache import TokenCache
 
 
@@ -101,37 +102,17 @@ class CacheGrows(Transformer):
         return GrowingCache(keys.shape, keys)  # type: ignore[arg-type]
 
 
-class ActionAlone(DreamEnv):
-    """A step of a dream token by token (section 2.3): K + 1 passes, the action's first.
+class ActionAlone(WorldModel):
+    """A step of a dream token by token (section 2.3): K + 1 passes.
 
     In the library a frame's last token waits, and passes together with the action.
     """
 
-    def fill(self) -> None:
-        self.cache.clear()
-        known = torch.cat([*self.past, self.tokens], dim=1)
-        self.world_model.hidden(known, self.cache)
-
-    @torch.no_grad()
-    def step(
-        self, actions: Tensor, predict_frame: bool = True
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        model = self.world_model
-        needed = model.tokens_per_block if predict_frame else 1
-        if self.cache.size + needed > model.max_tokens:
-            self.refresh()
-        output = model(actions[:, None], self.cache)  # the action's pass
-        rewards = self.sample(output.rewards[:, -1]).float() - 1
-        ends = self.sample(output.ends[:, -1]).bool()
-        if predict_frame:
-            self.past.append(torch.cat([self.tokens, actions[:, None]], dim=1))
-            tokens = []
-            for _ in range(model.tokens_per_frame):
-                tokens.append(self.draw_tokens(output.observations[:, -1]))
-                output = model(tokens[-1][:, None], self.cache)
-            self.tokens = torch.stack(tokens, dim=1)
-            self.frames = self.decode(self.tokens)
-        return self.frames, rewards, ends
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
+        if cache is not None and tokens.shape[1] == 2:
+            self.hidden(tokens[:, :1], cache)
+            tokens = tokens[:, 1:]
+        return super().forward(tokens, cache)
 
 
 def plain_optimizer(fused: Optimizer) -> Optimizer:

@@ -12,6 +12,7 @@ from iris_core.tools.benchmarks.ablation import (
     attention_by_hand,
     channels_first,
     compare,
+    computing_as,
     encode_every_time,
     plain_optimizers,
 )
@@ -136,20 +137,21 @@ def test_passes_of_a_dreams_step(make_state, monkeypatch):
 
 def test_the_actions_pass_changes_no_dream(make_state):
     """Nor does another moment at which the cache is filled again."""
-    agent, frames = make_state().agent, torch.rand(2, 3, 64, 64)
-    actions = torch.tensor([0, 1])
+    state, actions = make_state(), torch.tensor([0, 1])
+    frames = torch.rand(2, 3, 64, 64)
 
-    def dream(env: type[DreamEnv]) -> list[torch.Tensor]:
+    def imagined() -> list[torch.Tensor]:
         torch.manual_seed(0)
-        dream = env.of(agent)
+        dream = DreamEnv.of(state.agent)
         dream.reset(frames)
-        last = 2 * agent.config.world_model.max_blocks
-        return [torch.stack(dream.step(actions)[1:]) for _ in range(last)] + [
-            dream.tokens,
-            *dream.step(actions, predict_frame=False)[1:],
-        ]
+        last = 2 * state.config.world_model.max_blocks
+        steps = [dream.step(actions) for _ in range(last)]
+        steps.append(dream.step(actions, predict_frame=False))
+        return [torch.stack([rewards, ends]) for _, rewards, ends, _ in steps]
 
-    ours, theirs = dream(DreamEnv), dream(reference.ActionAlone)
+    ours = imagined()
+    with computing_as(reference.ActionAlone)(state):
+        theirs = imagined()
     assert all(map(torch.equal, ours, theirs))
 
 

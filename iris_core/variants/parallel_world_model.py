@@ -11,7 +11,7 @@ two halves, the second of which sees the first.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -20,13 +20,10 @@ from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
 from iris_core.config.schema import ConfigError, WorldModelConfig
-from iris_core.models.transformer import KVCache, Transformer, block_causal_mask
-from iris_core.models.world_model import (
-    WorldModel,
-    WorldModelOutput,
-    head,
-    init_weights,
-)
+from iris_core.models.base_world_model import NextFrame, Sampler, WorldModelOutput
+from iris_core.models.transformer import KVCache, Transformer
+from iris_core.models.world_model import head, init_weights
+from iris_core.variants.small_world_model import SmallBudget, block_causal_mask
 
 
 class TokenEncoder(nn.Sequential):
@@ -54,6 +51,7 @@ class TokenHead(nn.Module):
     white: Tensor
     first: Tensor
     second: Tensor
+    order: Tensor
 
     def __init__(self, vocab_size: int, grid: int, side: int, embed_dim: int) -> None:
         super().__init__()
@@ -67,10 +65,14 @@ class TokenHead(nn.Module):
         self.score = nn.Linear(narrow, vocab_size)
         row = torch.arange(grid)
         white = (row[:, None] + row) % 2 == 1
+        first, second = (
+            cells.flatten().nonzero().flatten() for cells in (~white, white)
+        )
         self.register_buffer("white", white, persistent=False)
-        for name, cells in (("first", ~white), ("second", white)):  # turns, as places
-            places = cells.flatten().nonzero().flatten()
-            self.register_buffer(name, places, persistent=False)
+        self.register_buffer("first", first, persistent=False)  # in the grid's order
+        self.register_buffer("second", second, persistent=False)
+        order = torch.cat([first, second]).argsort()  # back from both, one by one
+        self.register_buffer("order", order, persistent=False)
 
     def features(self, x: Tensor) -> Tensor:
         """What the past says of each token: (N, K / side^2, E) -> (N, narrow, h, w)."""
@@ -95,7 +97,7 @@ class TokenHead(nn.Module):
         return self.score(x[:, places])
 
 
-class ParallelWorldModel(WorldModel):
+class ParallelWorldModel(SmallBudget):
     """Blocks of K frame tokens and an action, on K / g + 1 positions.
 
     g = `tokens_per_position` neighbouring tokens (a square of the grid) share one
@@ -104,8 +106,6 @@ class ParallelWorldModel(WorldModel):
     every position sees, besides having a position of its own.
     """
 
-    parallel = True
-
     def __init__(
         self,
         config: WorldModelConfig,
@@ -113,10 +113,6 @@ class ParallelWorldModel(WorldModel):
         num_actions: int,
         tokens_per_frame: int,
     ) -> None:
-        nn.Module.__init__(self)
-        self.config = config
-        self.tokens_per_frame = tokens_per_frame
-        self.unlabelled = tokens_per_frame
         grid = math.isqrt(tokens_per_frame)
         side = math.isqrt(config.tokens_per_position)
         if side**2 != config.tokens_per_position or grid % side:
@@ -125,8 +121,8 @@ class ParallelWorldModel(WorldModel):
                 f"1, 4, 16 ... and a square that tiles the grid of {grid} x {grid}"
                 " tokens."
             )
-        self.tokens_per_block = (grid // side) ** 2 + 1  # positions
-        self.max_tokens = self.tokens_per_block * config.max_blocks
+        k, positions = tokens_per_frame, (grid // side) ** 2 + 1
+        super().__init__(config, k, positions, unpredicted=k, passes_per_frame=1)
         width = config.embed_dim
         self.action_embedding = nn.Embedding(num_actions, width)
         self.action_gate = nn.Embedding(num_actions, width)
@@ -152,10 +148,6 @@ class ParallelWorldModel(WorldModel):
         for actions in (self.action_embedding, self.action_gate):
             nn.init.normal_(actions.weight, std=0.5)
 
-    @property
-    def turns(self) -> list[Tensor]:
-        return [self.token_head.first, self.token_head.second]
-
     def code_tables(self) -> list[Tensor]:
         """The weights with a row a code: two to embed a token, one to score it."""
         table, head = self.token_encoder[0], self.token_head
@@ -163,6 +155,8 @@ class ParallelWorldModel(WorldModel):
         return [table.weight, head.known.weight, head.score.weight]
 
     def hidden(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """(B, T * (K + 1)) int64, whole blocks -> (B, T, positions, E); it also fills
+        the cache."""
         blocks = rearrange(tokens, "b (t k) -> b t k", k=self.tokens_per_frame + 1)
         b, t, _ = blocks.shape
         start = self.first_position(t * self.tokens_per_block, cache)
@@ -175,49 +169,87 @@ class ParallelWorldModel(WorldModel):
         x = torch.cat([seen, acted], dim=1) + self.place_emb.weight
         x = rearrange(x, "(b t) p e -> b t p e", b=b)
         x = x + self.time_emb.weight[first : first + t, None]
-        return self.transformer(rearrange(x, "b t p e -> b (t p) e"), cache)
+        x = self.transformer(rearrange(x, "b t p e -> b (t p) e"), cache)
+        return rearrange(x, "b (t p) e -> b t p e", t=t)
 
-    def forward(
-        self, tokens: Tensor, cache: KVCache | None = None, labelled: bool = False
-    ) -> WorldModelOutput:
-        """tokens (B, T * (K + 1)) int64: whole blocks, behind the cache's. labelled:
-        leave out the predictions of the frame behind them, which has no labels."""
-        blocks = rearrange(tokens, "b (t k) -> b t k", k=self.tokens_per_frame + 1)
-        b, t, _ = blocks.shape
-        x = rearrange(self.hidden(tokens, cache), "b (t p) e -> b t p e", t=t)
+    def read(
+        self, tokens: Tensor, cache: KVCache | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What each of T blocks says of the next: features of its frame's tokens
+        (B, T, E, h, w), logits of its reward (B, T, 3) and its end (B, T, 2)."""
+        x = self.hidden(tokens, cache)
         features = self.token_head.features(x[:, :, :-1].flatten(0, 1))
-        features = rearrange(features, "(b t) e h w -> b t e h w", b=b)
-        behind = features[:, -1]  # of the frame that comes after the last block
-        logits = [] if labelled else [self.token_head(behind)[:, None]]
-        if t > 1:
-            known = blocks[:, 1:, :-1].flatten(0, 1)
-            inside = self.token_head(features[:, :-1].flatten(0, 1), known)
-            logits.insert(0, rearrange(inside, "(b t) k v -> b t k v", b=b))
-        vocab_size = self.token_head.score.out_features
-        none = x.new_empty(b, 0, self.tokens_per_frame, vocab_size)
-        # A copy of all logits is worth avoiding
-        joined = logits[0] if len(logits) == 1 else torch.cat(logits or [none], dim=1)
+        features = rearrange(features, "(b t) e h w -> b t e h w", b=len(tokens))
         # Rewards and ends happen somewhere on the frame: the most of each feature over
         # its positions tells so in all places at once
         whole = x[:, :, -1] + x[:, :, :-1].amax(dim=2)  # (B, T, E)
+        return features, self.head_rewards(whole), self.head_ends(whole)
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> WorldModelOutput:
+        """tokens (B, T * (K + 1)) int64: whole blocks, behind those of the cache.
+
+        Observations (B, T * K, vocab_size): of the frame after each block. Of the last
+        one nothing is known yet, so that the logits of its white tokens are not final.
+        """
+        features, rewards, ends = self.read(tokens, cache)
+        blocks = rearrange(tokens, "b (t k) -> b t k", k=self.tokens_per_frame + 1)
+        inside = self.inside(features, blocks[..., :-1])
+        last = self.token_head(features[:, -1])[:, None]
         return WorldModelOutput(
-            joined.flatten(1, 2),  # (B, T * K, vocab)
-            self.head_rewards(whole),
-            self.head_ends(whole),
-            behind,
+            torch.cat([inside, last], dim=1).flatten(1, 2), rewards, ends
         )
 
-    def draw(
-        self, output: WorldModelOutput, sample: Callable[[Tensor], Tensor]
-    ) -> Tensor:
-        """The frame after the last block, (B, K): black tokens, then white ones.
+    def predict(self, frame_tokens: Tensor, actions: Tensor) -> WorldModelOutput:
+        features, rewards, ends = self.read(self.sequence(frame_tokens, actions))
+        logits = self.inside(features, frame_tokens)
+        return WorldModelOutput(logits.flatten(1, 2), rewards, ends)
 
-        sample: logits (B, n, vocab_size) -> tokens (B, n).
-        """
-        assert output.features is not None
-        black, white = self.turns
-        first = sample(self.token_head(output.features, places=black))  # (B, K / 2)
-        tokens = first.new_zeros(len(first), self.tokens_per_frame)
-        tokens[:, black] = first
-        tokens[:, white] = sample(self.token_head(output.features, tokens, white))
-        return tokens
+    def inside(self, features: Tensor, frame_tokens: Tensor) -> Tensor:
+        """Logits (B, T - 1, K, vocab_size) of the frames behind the first, each from
+        the block before it and its own black tokens; frame_tokens: (B, T, K)."""
+        known = frame_tokens[:, 1:].flatten(0, 1)
+        logits = self.token_head(features[:, :-1].flatten(0, 1), known)
+        return rearrange(logits, "(b t) k v -> b t k v", b=len(frame_tokens))
+
+    def prefill(self, past: Sequence[Tensor], tokens: Tensor, cache: KVCache) -> None:
+        # The current frame passes together with its action
+        cache.clear()
+        if past:
+            self.hidden(torch.cat([*past], dim=1), cache)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        block: Tensor,
+        cache: KVCache,
+        sample: Sampler,
+        temperature: float = 1.0,
+        predict_frame: bool = True,
+        tokens: Tensor | None = None,
+    ) -> NextFrame:
+        """One pass; then black tokens are sampled together, and white ones."""
+        features, rewards, ends = self.read(block, cache)
+        features, outcome = features[:, 0], (rewards[:, 0], ends[:, 0])
+        sampled = sample(outcome[0]).float() - 1, sample(outcome[1]).bool()
+        if not predict_frame:
+            nothing = self.token_head(features, places=slice(0))  # (B, 0, vocab_size)
+            logits = WorldModelOutput(nothing, *outcome)
+            return NextFrame(block[:, :-1], *sampled, logits)
+        frame, scores, known = torch.zeros_like(block[:, :-1]), [], None
+        for half in (self.token_head.first, self.token_head.second):
+            found = self.token_head(features, known, half)  # (B, K / 2, vocab_size)
+            scores.append(found / temperature)
+            frame[:, half] = sample(scores[-1]) if tokens is None else tokens[:, half]
+            known = frame
+        both = torch.cat(scores, dim=1)[:, self.token_head.order]
+        return NextFrame(frame, *sampled, WorldModelOutput(both, *outcome))
+
+    def where_predicted(
+        self, past: Sequence[Tensor], tokens: Tensor, at: int
+    ) -> tuple[Tensor, int]:
+        # A position of the block before the frame predicts a square of its tokens
+        grid, side = self.token_head.grid, self.token_head.side
+        row, column = divmod(at, grid)
+        position = row // side * (grid // side) + column // side
+        block = (len(past) - 1) * self.tokens_per_block
+        return torch.cat([*past], dim=1), block + position
