@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iris_core.dream import DreamEnv
 from iris_core.models.actor_critic import State, lambda_returns
-from iris_core.models.agent import Agent, categorical
+from iris_core.models.agent import Agent
 from iris_core.replay import Episode
 from lessons.artefacts import to_frames, to_pixels
 from lessons.style import BLUE, FAINT, INK, ORANGE, RED, bare, lay_on_frame
@@ -171,26 +171,20 @@ def dream_on(
     steps: int,
 ) -> DreamLog:
     """A dream from step `start` of an episode; choose: logits (1, n) -> action (1,)."""
-    chances: list[Tensor] = []
-
-    def sample(logits: Tensor) -> Tensor:
-        chances.append(logits[0].softmax(-1))
-        return categorical(logits)
-
     frames = to_frames(episode.frames[: start + 1])[None]
     past = agent.tokenizer.reconstruct(frames[:, :-1])
     real = torch.ones(past.shape[:2], dtype=torch.bool)
     memory = agent.actor_critic.burn_in(past, real)
-    dream = DreamEnv.of(agent, sample)
+    dream = DreamEnv.of(agent)
     first = max(start + 1 - dream.context, 0)
     actions = torch.from_numpy(episode.actions[first:start])[None]
     frame = dream.reset(frames[:, first:], actions)
     log: list[tuple[Tensor, ...]] = []
     for _ in range(steps):
         logits, value, memory = agent.actor_critic(frame, memory)
-        chances.clear()
-        after, _, _ = dream.step(choose(logits))
-        reward, end = chances[0], chances[1]  # (3,) and (2,): the order of step()
+        after, _, _, info = dream.step(choose(logits))
+        reward = info["logits"].rewards[0].softmax(-1)  # (3,)
+        end = info["logits"].ends[0].softmax(-1)  # (2,)
         log.append((frame[0], value[0], reward[2] - reward[0], end[1]))
         frame = after
     return DreamLog(*(torch.stack(each) for each in zip(*log, strict=True)))
