@@ -86,8 +86,10 @@ class WorldModel(BaseWorldModel):
         )
 
     def positions(self, start: int, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`places` of tokens (B, L) that follow `start` others."""
-        return places(start, tokens.shape[1], self.tokens_per_block, tokens.device)
+        """`token_positions` of tokens (B, L) that follow `start` others."""
+        return token_positions(
+            start, tokens.shape[1], self.tokens_per_block, tokens.device
+        )
 
     def prefill(self, past: Sequence[Tensor], tokens: Tensor, cache: KVCache) -> None:
         # The last token waits for the action and passes together with it: K passes a
@@ -135,7 +137,7 @@ class WorldModel(BaseWorldModel):
 
 
 @lru_cache(maxsize=1024)
-def places(
+def token_positions(
     start: int, length: int, tokens_per_block: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Indices (int64, from 0) into tokens start ... start + length - 1: the frame

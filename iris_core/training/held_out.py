@@ -104,8 +104,8 @@ def count_actions(
         logits = logits[:, -wm.tokens_per_frame :].float()  # the last frame's
         logp = logits.log_softmax(-1).gather(-1, tokens[:, -1, :, None])  # (B, K, 1)
         logps.append(logp.sum((1, 2)))
-    told = torch.stack(logps).argmax(0)  # (B,)
+    inferred = torch.stack(logps).argmax(0)  # (B,)
     return {
         "actions": real.sum(),
-        "actions_right": (real & (told == actions[:, -2])).sum(),
+        "actions_right": (real & (inferred == actions[:, -2])).sum(),
     }

@@ -83,18 +83,18 @@ class TokenHead(nn.Module):
         self,
         features: Tensor,
         tokens: Tensor | None = None,
-        places: Tensor | slice = slice(None),
+        cells: Tensor | slice = slice(None),
     ) -> Tensor:
         """Logits from features; tokens (N, K): of the frame, only black ones are seen
         (None: nothing is known of it yet, and logits of white ones are not final).
-        places: where they are wanted, if not everywhere."""
+        cells: where they are wanted, if not everywhere."""
         if tokens is not None:
             known = self.known(rearrange(tokens, "n (h w) -> n h w", h=self.grid))
             known = known * ~self.white[..., None]
             seen = self.look(rearrange(known, "n h w e -> n e h w"))
             features = features + seen * self.white
         x = rearrange(F.relu(features), "n e h w -> n (h w) e")
-        return self.score(x[:, places])
+        return self.score(x[:, cells])
 
 
 class ParallelWorldModel(SmallBudget):
@@ -232,7 +232,7 @@ class ParallelWorldModel(SmallBudget):
         features, outcome = features[:, 0], (rewards[:, 0], ends[:, 0])
         sampled = sample(outcome[0]).float() - 1, sample(outcome[1]).bool()
         if not predict_frame:
-            nothing = self.token_head(features, places=slice(0))  # (B, 0, vocab_size)
+            nothing = self.token_head(features, cells=slice(0))  # (B, 0, vocab_size)
             logits = WorldModelOutput(nothing, *outcome)
             return NextFrame(block[:, :-1], *sampled, logits)
         frame, scores, known = torch.zeros_like(block[:, :-1]), [], None
