@@ -8,12 +8,12 @@ import torch
 from lessons import surprise
 from lessons.exercises import nb04 as exercises
 
-from iris_core.models.world_model import places
+from iris_core.models.world_model import token_positions
 
 
 @pytest.mark.parametrize(("start", "length", "k"), [(0, 6, 2), (17, 16, 16), (2, 4, 2)])
 def test_slices_are_those_of_the_world_model(start: int, length: int, k: int) -> None:
-    theirs = places(start, length, k + 1, torch.device("cpu"))
+    theirs = token_positions(start, length, k + 1, torch.device("cpu"))
     mine = exercises.slices.solution(start, length, k)
     assert list(mine) == [indices.tolist() for indices in theirs]
 
