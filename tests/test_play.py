@@ -13,8 +13,8 @@ from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination, attention
 from iris_core.play.keys import COMMANDS, PARTS, action_of, key_map, parts_of
 from iris_core.play.session import HISTORY, Session
+from iris_core.play.side_by_side import PARTED, Twin, divergence
 from iris_core.play.source import open_source
-from iris_core.play.twin import PARTED, Twin, divergence
 from iris_core.play.worlds import find_start, pack, unpack
 from iris_core.pretrained import to_published
 from iris_core.replay import Episode, Replay
@@ -164,7 +164,8 @@ def test_who_plays_can_change_at_any_moment():
 def test_an_action_by_its_number():
     session = make_session(place="game", driver="human")
     assert session.advance(wish=2).action == 2
-    assert session.act(1).action == 1
+    session.act(1)
+    assert session.cursor.action == 1
     with pytest.raises(ConfigError, match="Action 3 does not exist; there are 3"):
         session.act(3)
 

@@ -14,12 +14,10 @@ from playing import make_agent
 
 from iris_core import cli
 from iris_core.config import ConfigError
-from iris_core.play.page import Server
 from iris_core.play.recording import free_name, keep_episode, save_video, to_episode
-from iris_core.play.render import PANELS, TITLES, hit, render
+from iris_core.play.render import PANELS, View, hit, render, view_of
+from iris_core.play.server import Server, Talk
 from iris_core.play.session import Session
-from iris_core.play.talk import Talk
-from iris_core.play.view import View, view_of
 from iris_core.replay import Replay
 
 ALL = list(PANELS)
@@ -62,12 +60,12 @@ def tell(talk: Talk, command: str, value=None, **more) -> dict:
 @pytest.mark.parametrize("place", ["dream", "game"])
 def test_every_panel_is_a_picture(mode, place):
     view = make_view(mode, place)
-    for name, draw in PANELS.items():
+    for name, (title, draw) in PANELS.items():
         picture = draw(view)
         assert picture.dtype == np.uint8 and picture.ndim == 3, name
         assert picture.shape[2] == 3 and min(picture.shape[:2]) >= 32
         assert np.array_equal(draw(view), picture), name  # pure
-    assert set(TITLES) == set(PANELS)
+        assert title
 
 
 def test_a_sheet_has_even_sides_and_holds_the_frame():
@@ -87,15 +85,16 @@ def test_a_sheet_has_even_sides_and_holds_the_frame():
 
 def test_original_input_and_reconstruction_are_three_things():
     view = make_view(place="game")
-    assert np.array_equal(PANELS["input"](view), view.moment.sight.frame)
-    assert np.array_equal(PANELS["original"](view), view.moment.sight.frame)  # Catch
-    assert not np.array_equal(PANELS["reconstruction"](view), view.moment.sight.frame)
+    frame = view.moment.sight.frame
+    assert np.array_equal(PANELS["input"].draw(view), frame)
+    assert np.array_equal(PANELS["original"].draw(view), frame)  # of Catch
+    assert not np.array_equal(PANELS["reconstruction"].draw(view), frame)
 
 
 def test_what_is_pointed_at_has_a_box():
     session = make_session()
     with_box, without = (
-        PANELS["tokens"](view_of(session, token=token)) for token in (5, None)
+        PANELS["tokens"].draw(view_of(session, token=token)) for token in (5, None)
     )
     differs = (with_box != without).any(-1)
     rows, columns = np.nonzero(differs)
@@ -200,7 +199,7 @@ def test_hello_says_what_the_page_needs(talk):
 
 def test_every_command_of_the_keyboard_exists(talk):
     header, _ = talk.answer({"do": "hello"})
-    assert {command for command, _ in header["commands"].values()} <= set(talk.commands)
+    assert {command for command, _ in header["commands"].values()} <= set(talk.actions)
 
 
 def test_a_paused_page_gets_no_new_frames(talk):
@@ -234,14 +233,15 @@ def test_controls(talk):
     assert tell(talk, "temperature", 0.5)["temperature"] == 0.5
     assert tell(talk, "policy_temperature", 2)["policy_temperature"] == 2
     assert tell(talk, "seed", 7)["seed"] == 7
-    assert tell(talk, "panels", "tokens")["panels"] == ["frame", "tokens", "policy"]
+    assert tell(talk, "panel", "tokens")["panels"] == ["frame", "tokens", "policy"]
     assert tell(talk, "click", ["tokens", 70, 70])["token"] == 5
     code = (tell(talk, "look")["code"] + 1) % 32
     assert tell(talk, "code", code)["code"] == code
     assert tell(talk, "place", "game")["place"] == "game"
     assert tell(talk, "here")["place"] == "dream"
     assert tell(talk, "twin")["twin"]
-    assert tell(talk, "attention", [1, 2])["head"] == 2
+    assert tell(talk, "head", 1)["head"] == 1
+    assert tell(talk, "layer", 9)["layer"] == 0  # the only one
     assert tell(talk, "reset")["step"] == 0
 
 

@@ -11,9 +11,9 @@ import pytest
 from playing import make_agent
 
 from iris_core.config import ConfigError
+from iris_core.play import Player, play
+from iris_core.play.server import Talk
 from iris_core.play.session import Session
-from iris_core.play.talk import Talk
-from iris_core.widgets import Player, play
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-MODES: dict[
-    str, tuple[Literal["dream", "game", "replay"], Literal["agent", "human"]]
-] = {
+Place = Literal["game", "dream", "replay"]
+Driver = Literal["agent", "human"]
+
+MODES: dict[str, tuple[Place, Driver]] = {
     "agent-dream": ("dream", "agent"),
     "agent-game": ("game", "agent"),
     "human-dream": ("dream", "human"),
@@ -73,6 +74,7 @@ def add_common_options(
     )
     command.add_argument(
         "--panels",
+        type=lambda names: [name.strip() for name in names.split(",") if name.strip()],
         default="frame",
         metavar="A,B,...",
         help="drawn side by side; the frame alone if not given",

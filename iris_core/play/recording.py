@@ -13,8 +13,7 @@ import imageio.v3 as imageio
 import numpy as np
 
 from iris_core.config.schema import ConfigError
-from iris_core.play.render import fit, render
-from iris_core.play.view import View
+from iris_core.play.render import View, fit, render
 from iris_core.play.worlds import Moment
 from iris_core.replay import INDEX, Episode, Replay, write_whole
 from iris_core.training.pictures import save_png, trajectory_sheet
@@ -28,9 +27,9 @@ def pictures(
     view: View, moments: Iterable[Moment], panels: Sequence[str] = ("frame",)
 ) -> Iterable[np.ndarray]:
     """A picture of every moment: the frame alone, enlarged, or a sheet of panels."""
-    kept = [name for name in panels if name not in NOT_RECORDED] or ["frame"]
+    kept = [name for name in panels if name not in NOT_RECORDED]
     for moment in moments:
-        if kept == ["frame"]:
+        if kept in ([], ["frame"]):
             yield fit(moment.sight.frame)
         else:
             yield render(replace(view, moment=moment), kept)
@@ -95,11 +94,10 @@ def to_episode(moments: Sequence[Moment]) -> Episode:
     """
     if len(moments) < 2:
         raise ConfigError("There is no episode to keep yet: play a step first.")
-    before, after = moments[:-1], moments[1:]
-    frames = np.stack([m.sight.frame.transpose(2, 0, 1) for m in before])
+    after = moments[1:]
     ends = np.array([m.sight.end for m in after])
     return Episode(
-        frames,
+        np.stack([m.sight.frame.transpose(2, 0, 1) for m in moments[:-1]]),
         np.array([m.action for m in after]),
         np.array([m.sight.reward for m in after], np.float32),
         ends,
@@ -120,15 +118,9 @@ def save_sheet(
 ) -> None:
     """A contact sheet for print: every frame with its step, and what was done in it."""
     episode = to_episode(moments)
-    sheet = trajectory_sheet(
-        np.ascontiguousarray(episode.frames.transpose(0, 2, 3, 1)),
-        episode.rewards,
-        episode.ends,
-        episode.actions,
-        names,
-        title,
-    )
-    save_png(sheet, path)
+    frames = np.ascontiguousarray(episode.frames.transpose(0, 2, 3, 1))
+    played = episode.rewards, episode.ends, episode.actions
+    save_png(trajectory_sheet(frames, *played, names, title), path)
 
 
 def free_name(folder: Path, name: str) -> str:

@@ -7,22 +7,27 @@ first moment through each one's `next`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
 from iris_core.config.schema import ConfigError
+from iris_core.data.frames import to_pixels
 from iris_core.device import autocast_for
 from iris_core.envs import action_meanings
+from iris_core.models.actor_critic import State as Memory
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination
 from iris_core.play.keys import action_of
+from iris_core.play.options import Driver, Place
+from iris_core.play.side_by_side import Twin
 from iris_core.play.source import load
-from iris_core.play.twin import Twin
 from iris_core.play.worlds import (
     DreamWorld,
     EpisodeWorld,
@@ -31,15 +36,12 @@ from iris_core.play.worlds import (
     Sight,
     Start,
     World,
-    to_picture,
 )
 from iris_core.replay import Episode
 
 HISTORY = 2500  # moments held: more than Freeway's longest episode
 SPEEDS = (2, 5, 10, 15, 30, 60)  # frames a second
 
-Place = Literal["game", "dream", "replay"]
-Driver = Literal["agent", "human"]
 Episodes = Mapping[str, Sequence[Episode] | Sequence[Path]]
 
 
@@ -49,7 +51,12 @@ class Session:
     episodes: recorded ones to look at again, by kind. place, driver, seed: see the
     methods of these names. temperature is that of the dream's frames,
     policy_temperature that of the agent's actions; by default the configuration's.
+    first: the root of the tree. cursor: where the session is. here: where its world is.
     """
+
+    first: Moment
+    cursor: Moment
+    here: Moment
 
     def __init__(
         self,
@@ -64,21 +71,15 @@ class Session:
         self.imagination = Imagination(agent)
         self.game = GameWorld(agent, self.imagination)
         self.dream = DreamWorld(agent, self.imagination)
-        self.meanings = self.named_actions()
+        self.recorded = EpisodeWorld(agent, self.imagination)
+        self.meanings = action_meanings(self.game.env)  # an agent may not know them
+        agent.check_game(agent.game, self.meanings)
         self.chance = torch.Generator(agent.device)
-        self.policy_temperature = 1.0
         self.speed = 15
-        self.playing = False
         self.seed = seed
-        self.driver: Driver = driver
         self.kind, self.number = next(iter(self.episodes), ""), 0
+        self.set_driver(driver)
         self.set_place(place)
-
-    def named_actions(self) -> list[str]:
-        """The game's names of the actions; published agents know only numbers."""
-        meanings = action_meanings(self.game.env)
-        self.agent.check_game(self.agent.game, meanings)
-        return meanings
 
     # Where, and from where
 
@@ -100,13 +101,14 @@ class Session:
         self.place: Place = place
         test = self.agent.config.evaluation
         self.policy_temperature = test.temperature if place == "game" else 1.0
-        if place == "dream":
-            self.dream.begin = None
+        self.dream.begin = None
         self.reset()
 
-    def set_episode(self, kind: str, number: int) -> None:
-        """Replay another episode; ConfigError if there is none of this kind."""
-        if not self.episodes.get(kind):
+    def set_episode(self, kind: str | None = None, number: int = 0) -> None:
+        """Replay another episode, of the same kind if none is named; ConfigError if
+        there is none of this kind."""
+        kind = self.kind if kind is None else kind
+        if kind not in self.episodes:
             kinds = ", ".join(self.episodes) or "none"
             raise ConfigError(
                 f"No recorded episodes of kind {kind!r}; there are: {kinds}"
@@ -123,34 +125,31 @@ class Session:
     def reset(self) -> None:
         """The same start again."""
         if self.place == "replay":
-            episode = load(self.episodes[self.kind][self.number])
-            self.recorded = EpisodeWorld(self.agent, self.imagination, episode)
-            self.recorded.watch = self.game.watch
+            self.recorded.episode = load(self.episodes[self.kind][self.number])
         self.chance.manual_seed(self.seed)
         self.twin: Twin | None = None
-        self.anew = False
-        self.playing = False
+        self.playing = self.anew = False
         with self.computing():
             sight, memory = self.world.start(self.seed)
-            self.first = self.cursor = self.here = self.moment(
-                sight, None, None, memory
-            )
-        self.held = 1
+            self.plant(self.moment(sight, None, None, memory))
 
     def new_start(self, seed: int | None = None) -> None:
         """Another start: the next seed's, or this one's."""
         self.seed = self.seed + 1 if seed is None else seed
         if self.place == "replay":
             self.number = (self.number + 1) % len(self.episodes[self.kind])
-        if self.place == "dream":
-            self.dream.begin = None
+        self.dream.begin = None
         self.reset()
 
     def set_driver(self, driver: Driver) -> None:
         """Let the agent act, or a human; at any moment."""
         if driver not in get_args(Driver):
             raise ConfigError(f"{driver!r} does not play: it is agent or human.")
-        self.driver = driver
+        self.driver: Driver = driver
+
+    def change_driver(self) -> None:
+        """From agent to human, or back."""
+        self.driver = "human" if self.driver == "agent" else "agent"
 
     @property
     def temperature(self) -> float:
@@ -159,18 +158,29 @@ class Session:
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        self.imagination.dream.temperature = positive("temperature", value)
+        if not value > 0:
+            raise ConfigError(f"temperature is {value}; it must be above 0.")
+        self.imagination.dream.temperature = float(value)
 
     def set_watch(self, on: bool) -> None:
         """Whether the world model looks on in the game and in recorded episodes."""
-        self.game.watch = on
-        if self.place == "replay":
-            self.recorded.watch = on
+        self.game.watch = self.recorded.watch = on
 
-    def computing(self) -> torch.autocast:
-        return autocast_for(self.agent.config, self.agent.device)
+    def change_speed(self, by: int) -> None:
+        """To one of SPEEDS, so many further up."""
+        at = bisect_left(SPEEDS, self.speed) + by
+        self.speed = SPEEDS[min(max(at, 0), len(SPEEDS) - 1)]
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """As the agent computes, without gradients."""
+        with torch.no_grad(), autocast_for(self.agent.config, self.agent.device):
+            yield
 
     # Going on
+
+    def play_or_pause(self) -> None:
+        self.playing = not self.playing and not self.cursor.sight.end
 
     def advance(self, held: Iterable[str] = (), wish: int | None = None) -> Moment:
         """A step: along the line while it goes on, else an action that is new.
@@ -198,7 +208,7 @@ class Session:
         tempered = chances.log().div(self.policy_temperature).softmax(-1)
         return int(torch.multinomial(tempered, 1, generator=self.chance))
 
-    def act(self, action: int) -> Moment:
+    def act(self, action: int) -> None:
         """Take an action here, and be where it leads."""
         if self.cursor.sight.end:
             raise ConfigError("The episode is over: go back, or start again.")
@@ -212,37 +222,39 @@ class Session:
         with self.computing():
             sight = self.world.step(action)
             self.grow(self.moment(sight, self.cursor, action, self.cursor.memory))
-        return self.cursor
 
     def arrive(self) -> None:
         """Bring the world to where the cursor is."""
         if self.here is not self.cursor:
-            with self.computing(), torch.no_grad():
+            with self.computing():
                 self.world.restore(self.cursor)
             self.here = self.cursor
 
-    @torch.no_grad()
     def moment(
-        self,
-        sight: Sight,
-        parent: Moment | None,
-        action: int | None,
-        memory: tuple[torch.Tensor, torch.Tensor],
+        self, sight: Sight, parent: Moment | None, action: int | None, memory: Memory
     ) -> Moment:
         """A sight, as the agent sees it; memory: its policy's, before."""
         frame = self.agent.tokenizer.decode(sight.tokens)
-        logits, value, memory = self.agent.actor_critic(frame, memory)
+        logits, value, after = self.agent.actor_critic(frame, memory)
         return Moment(
             sight=sight,
             step=parent.step + 1 if parent else 0,
             total=(parent.total if parent else 0.0) + sight.reward,
             action=action,
-            seen=sight.frame if self.place == "dream" else to_picture(frame),
+            seen=sight.frame if self.place == "dream" else to_pixels(frame)[0],
             chances=logits[0].softmax(-1).cpu().numpy(),
             value=float(value[0]),
-            memory=memory,
+            before=memory,
+            memory=after,
             parent=parent,
         )
+
+    # The tree
+
+    def plant(self, moment: Moment) -> None:
+        """A tree of one moment."""
+        self.first = self.cursor = self.here = moment
+        self.held = 1
 
     def grow(self, moment: Moment) -> None:
         """Add a moment behind the cursor and go there."""
@@ -257,20 +269,11 @@ class Session:
         """Drop the oldest moments, up to the next one that the game can start from,
         and the branches that grew there."""
         path = self.cursor.path()
-        keep = next(
-            (
-                m
-                for m in path[len(path) // 10 + 1 :]
-                if self.place != "game" or m.sight.game
-            ),
-            path[-1],
-        )
-        assert keep.parent is not None
-        keep.parent.next, keep.parent.children, keep.parent = None, [], None
-        self.first, self.twin = keep, None
+        later = path[len(path) // 10 + 1 :]
+        fit = [m for m in later if self.place != "game" or m.sight.game] or path[-1:]
+        self.first, self.twin = fit[0], None
+        self.first.parent = None
         self.held = sum(1 for _ in self.all_moments())
-
-    # Back and forth
 
     @property
     def line(self) -> list[Moment]:
@@ -280,26 +283,7 @@ class Session:
             found.append(found[-1].next)
         return found
 
-    def back(self) -> None:
-        """One step back."""
-        self.playing = False
-        self.cursor = self.cursor.parent or self.cursor
-        self.anew = False
-
-    def seek(self, step: int) -> None:
-        """To a step of the line; the nearest there is."""
-        self.playing = False
-        line = self.line
-        self.cursor = line[min(max(step - line[0].step, 0), len(line) - 1)]
-        self.anew = False
-
-    # Branches
-
-    def branch(self) -> None:
-        """The next step is a new one, though the line goes on here."""
-        self.anew = not self.cursor.sight.end
-
-    def all_moments(self) -> Iterable[Moment]:
+    def all_moments(self) -> Iterator[Moment]:
         """Every moment held, parents first."""
         waiting = [self.first]
         while waiting:
@@ -312,14 +296,38 @@ class Session:
         """The last moment of every branch, in the order of the tree."""
         return [m for m in self.all_moments() if not m.children]
 
+    # Back and forth
+
+    def go_to(self, moment: Moment) -> None:
+        self.cursor = moment
+        self.playing = self.anew = False
+
+    def back(self) -> None:
+        """One step back."""
+        self.go_to(self.cursor.parent or self.cursor)
+
+    def seek(self, step: int) -> None:
+        """To a step of the line; the nearest there is."""
+        line = self.line
+        self.go_to(line[min(max(step - line[0].step, 0), len(line) - 1)])
+
+    def branch(self) -> None:
+        """The next step is a new one, though the line goes on here."""
+        self.anew = not self.cursor.sight.end
+
     def choose_branch(self, number: int) -> None:
         """Walk along another branch; the cursor keeps its step if it can."""
         leaves = self.branches
         step = self.cursor.step
-        path = leaves[number % len(leaves)].path()
-        for before, after in pairwise(path):
+        for before, after in pairwise(leaves[number % len(leaves)].path()):
             before.next = after
         self.seek(step)
+
+    def change_branch(self, by: int) -> None:
+        """To the branch so many further on in the order of the tree."""
+        self.choose_branch(self.branches.index(self.line[-1]) + by)
+
+    # Other dreams
 
     def edit(self, token: int, code: int) -> None:
         """Put another code in the current frame of a dream: a branch from here.
@@ -327,11 +335,12 @@ class Session:
         Raises:
             ConfigError: not in a dream, or no such token or code.
         """
-        tokens = self.cursor.sight.tokens.clone()
-        if self.place != "dream":
+        begin, old = self.dream.begin, self.cursor
+        if self.place != "dream" or begin is None:
             raise ConfigError(
                 "Only a dream's tokens can be changed: dream from here first."
             )
+        tokens = old.sight.tokens.clone()
         codes = self.agent.config.tokenizer.vocab_size
         if not (0 <= token < tokens.shape[1] and 0 <= code < codes):
             raise ConfigError(
@@ -339,42 +348,29 @@ class Session:
                 f" {tokens.shape[1]} tokens, of {codes} codes."
             )
         tokens[0, token] = code
-        old, parent = self.cursor, self.cursor.parent
-        with self.computing(), torch.no_grad():
-            frames = self.imagination.dream.restore(tokens, old.sight.past)
+        with self.computing():
+            frame = to_pixels(self.imagination.dream.restore(tokens, old.sight.past))[0]
             sight = replace(
-                old.sight, frame=to_picture(frames), tokens=tokens, foresight=None
+                old.sight, frame=frame, tokens=tokens, foresight=None, game=None
             )
-            memory = parent.memory if parent else self.dream_start().memory
-            moment = self.moment(sight, parent, old.action, memory)
-        if parent is None:  # the first frame itself: the dream begins with the new one
-            start = self.dream_start()
-            known = torch.cat([start.tokens[:, :-1], tokens[:, None]], dim=1)
-            self.dream.begin = replace(start, tokens=known, game=None)
-            self.first, self.held = moment, 1
-            self.cursor = self.here = moment
-            moment.sight.game = None
+            moment = self.moment(sight, old.parent, old.action, old.before)
+        if old.parent is None:  # the first frame itself: the dream begins with this one
+            known = torch.cat([begin.tokens[:, :-1], tokens[:, None]], dim=1)
+            self.dream.begin = replace(begin, tokens=known, game=None)
+            self.plant(moment)
         else:
-            self.cursor = parent
+            self.cursor = old.parent
             self.grow(moment)
-
-    def dream_start(self) -> Start:
-        assert self.dream.begin is not None  # so it is once a dream has begun
-        return self.dream.begin
 
     def dream_from_here(self) -> None:
         """Leave the game, or the recorded episode, for the dream that begins here."""
         self.arrive()
-        context = self.agent.config.world_model.dream_context
-        path = self.cursor.path()[-context:]
-        tokens = torch.stack([m.sight.tokens for m in path], dim=1)
+        path = self.cursor.path()[-self.agent.config.world_model.dream_context :]
         actions = [m.action for m in path[1:]]
         self.dream.begin = Start(
-            tokens,
+            torch.stack([m.sight.tokens for m in path], dim=1),
             torch.tensor([actions], dtype=torch.int64, device=self.agent.device),
-            self.cursor.parent.memory
-            if self.cursor.parent
-            else self.agent.new_state(1),
+            self.cursor.before,
             self.game.env.get_state() if self.place == "game" else None,
         )
         self.place = "dream"
@@ -393,16 +389,13 @@ class Session:
         Raises:
             ConfigError: this is no dream, or its start is not a moment of the game.
         """
-        if not on:
-            self.twin = None
-            return
-        if not self.has_game:
+        if on and not self.has_game:
             raise ConfigError(
                 "The real game can be played beside a dream only if the dream began"
                 " in it: choose the dream, or a new start."
             )
-        assert self.first.sight.game is not None
-        self.twin = Twin(self.agent, self.first.sight.game)
+        game = self.first.sight.game
+        self.twin = Twin(self.agent, game) if on and game else None
 
     def follow(self) -> None:
         """Let the twin come along; playing stops where the two part."""
@@ -413,10 +406,3 @@ class Session:
             self.twin.follow(self.cursor.path())
         if self.twin.parted is not None and before is None:
             self.playing = False
-
-
-def positive(name: str, value: float) -> float:
-    """A number above 0; ConfigError if it is not."""
-    if not value > 0:
-        raise ConfigError(f"{name} is {value}; it must be above 0.")
-    return float(value)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from iris_core.data.frames import to_frames
+from iris_core.data.frames import to_frames, to_pixels
 from iris_core.envs import Game, make_env
 from iris_core.envs.game import State as GameState
 from iris_core.models.actor_critic import State as Memory
@@ -26,7 +26,7 @@ WARM_UP = 60  # steps of play, at most, before a dream's first frame
 PATIENCE = 120  # more of them, at most, until something moves
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Sight:
     """What a world shows after a step, and what it takes to go on from there.
 
@@ -53,8 +53,9 @@ class Moment:
     """A sight's place in the tree of what was played, and the agent's view of it.
 
     action: that led here. step and total: since the start. seen: uint8 (64, 64, 3), the
-    frame as its tokens show it. chances: float32 (num_actions,), the policy's. memory:
-    the policy's, after this frame. next: the child that was walked to last.
+    frame as its tokens show it. chances: float32 (num_actions,), the policy's. before,
+    memory: the policy's memory before and after this frame. next: the child that was
+    walked to last.
     """
 
     sight: Sight
@@ -64,6 +65,7 @@ class Moment:
     seen: np.ndarray
     chances: np.ndarray
     value: float
+    before: Memory
     memory: Memory
     parent: Moment | None = None
     children: list[Moment] = field(default_factory=list)
@@ -92,6 +94,10 @@ class Start:
 class World(ABC):
     """A place that is stepped by actions."""
 
+    def __init__(self, agent: Agent, imagination: Imagination) -> None:
+        self.agent = agent
+        self.imagination = imagination
+
     @abstractmethod
     def start(self, seed: int) -> tuple[Sight, Memory]:
         """The first sight, and the policy's memory before it."""
@@ -108,31 +114,74 @@ class World(ABC):
         """The action that must come next; None where it is free."""
         return None
 
+    def remembered(self, sight: Sight, foresight: Foresight | None = None) -> Sight:
+        """A sight with what the world model expected of it, and what it remembers."""
+        return replace(
+            sight,
+            foresight=foresight,
+            past=tuple(self.imagination.dream.past),
+            filled=self.imagination.filled,
+            refreshed=foresight is not None and self.imagination.refreshed,
+        )
+
+
+class DreamWorld(World):
+    """The world model's dream from a start that can be another one each time."""
+
+    begin: Start | None = None  # None: found in the game, by the seed
+
+    def start(self, seed: int) -> tuple[Sight, Memory]:
+        if self.begin is None:
+            self.begin = find_start(self.agent, seed)
+        self.imagination.seed(seed)
+        self.imagination.start(self.begin.tokens, self.begin.actions)
+        return replace(self.sight(), game=self.begin.game), self.begin.memory
+
+    def step(self, action: int) -> Sight:
+        return self.sight(*self.imagination.step(action))
+
+    def sight(
+        self, reward: float = 0.0, end: bool = False, foresight: Foresight | None = None
+    ) -> Sight:
+        dream = self.imagination.dream
+        sight = Sight(to_pixels(dream.frames)[0], dream.tokens, reward, end)
+        return self.remembered(sight, foresight)
+
+    def restore(self, moment: Moment) -> None:
+        self.imagination.dream.restore(moment.sight.tokens, moment.sight.past)
+
 
 class WatchedWorld(World):
-    """A world that is not the world model's own, which looks on if `watch`."""
+    """A world that is not the world model's own, which looks on if `watch`.
+
+    followed: whether the imagination is where this world is.
+    """
 
     def __init__(self, agent: Agent, imagination: Imagination) -> None:
-        self.agent = agent
-        self.imagination = imagination
+        super().__init__(agent, imagination)
         self.watch = True
+        self.followed = False
         self.steps = 0
-        self.tokens: Tensor | None = None
-        self.followed = False  # whether the imagination is where this world is
+        self.tokens = torch.empty(0)
 
-    def look(self, sight: Sight, action: int | None) -> Sight:
-        """Add what the world model expected of a sight, and go there with it."""
-        before, self.tokens = self.tokens, sight.tokens
-        if not self.watch or action is None or before is None:
+    def sight(
+        self,
+        pixels: np.ndarray,
+        action: int | None = None,
+        reward: float = 0.0,
+        end: bool = False,
+    ) -> Sight:
+        """What the world shows after an action; None at a start."""
+        before, self.tokens = self.tokens, tokenize(self.agent, pixels)
+        sight = Sight(pixels, self.tokens, reward, end)
+        if not self.watch or action is None:
             self.followed = False
             return sight
-        imagination = self.imagination
         if not self.followed:
-            imagination.start(before[:, None], before.new_zeros(1, 0))
-        _, _, sight.foresight = imagination.step(action, sight.tokens)
-        sight.past, sight.filled = tuple(imagination.dream.past), imagination.filled
-        sight.refreshed, self.followed = imagination.refreshed, True
-        return sight
+            self.imagination.start(before[:, None], before.new_zeros(1, 0))
+        self.followed = True
+        _, _, foresight = self.imagination.step(action, self.tokens)
+        return self.remembered(sight, foresight)
 
     def restore(self, moment: Moment) -> None:
         self.steps, self.tokens = moment.step, moment.sight.tokens
@@ -149,120 +198,56 @@ class GameWorld(WatchedWorld):
         self.env: Game = make_env(agent.config.env, "test")
 
     def start(self, seed: int) -> tuple[Sight, Memory]:
-        pixels, _ = self.env.reset(seed=seed)
         self.steps = 0
-        return self.sight(pixels), self.agent.new_state(1)
+        pixels, _ = self.env.reset(seed=seed)
+        return self.with_game(self.sight(pixels)), self.agent.new_state(1)
 
     def step(self, action: int) -> Sight:
-        pixels, reward, terminated, truncated, _ = self.env.step(action)
         self.steps += 1
-        return self.sight(pixels, action, float(reward), terminated or truncated)
+        pixels, reward, terminated, truncated, _ = self.env.step(action)
+        end = terminated or truncated
+        return self.with_game(self.sight(pixels, action, float(reward), end))
 
-    def sight(
-        self,
-        pixels: np.ndarray,
-        action: int | None = None,
-        reward: float = 0.0,
-        end: bool = False,
-    ) -> Sight:
-        tokens = tokenize(self.agent, pixels)
-        picture = pack(np.asarray(self.env.render()))
+    def with_game(self, sight: Sight) -> Sight:
+        """A sight with the emulator's picture and, now and then, the game's state."""
         game = self.env.get_state() if self.steps % KEY == 0 else None
-        return self.look(Sight(pixels, tokens, reward, end, picture, game=game), action)
+        return replace(sight, picture=pack(np.asarray(self.env.render())), game=game)
 
     def restore(self, moment: Moment) -> None:
         super().restore(moment)
-        path = moment.path()
-        key = next(m for m in reversed(path) if m.sight.game is not None)
-        assert key.sight.game is not None
-        self.env.set_state(key.sight.game)
-        for later in path[path.index(key) + 1 :]:
-            assert later.action is not None
-            self.env.step(later.action)
+        played: list[int] = []  # since the last state that was kept
+        while moment.sight.game is None:
+            assert moment.parent is not None and moment.action is not None
+            played.append(moment.action)
+            moment = moment.parent
+        self.env.set_state(moment.sight.game)
+        for action in reversed(played):
+            self.env.step(action)
 
 
 class EpisodeWorld(WatchedWorld):
     """A recorded episode: what happens in it is fixed."""
 
-    def __init__(
-        self, agent: Agent, imagination: Imagination, episode: Episode
-    ) -> None:
-        super().__init__(agent, imagination)
-        self.episode = episode
+    episode: Episode
 
     def start(self, seed: int) -> tuple[Sight, Memory]:
         self.steps = 0
-        return self.sight(None), self.agent.new_state(1)
+        return self.sight(self.pixels()), self.agent.new_state(1)
 
     def step(self, action: int) -> Sight:
+        reward = float(self.episode.rewards[self.steps])
         self.steps += 1
-        return self.sight(action)
+        end = self.steps == len(self.episode)
+        return self.sight(self.pixels(), action, reward, end)
 
     def script(self) -> int | None:
         return int(self.episode.actions[self.steps])
 
-    def sight(self, action: int | None) -> Sight:
+    def pixels(self) -> np.ndarray:
         """The last frame stands for the end too: what came after it is not kept."""
-        frames, t = self.episode.frames, self.steps
-        chw = frames[min(t, len(frames) - 1)]
-        pixels = np.ascontiguousarray(chw.transpose(1, 2, 0))
-        sight = Sight(pixels, tokenize(self.agent, pixels))
-        if action is not None:
-            sight.reward = float(self.episode.rewards[t - 1])
-            sight.end = t == len(frames)
-        return self.look(sight, action)
-
-
-class DreamWorld(World):
-    """The world model's dream from a start that can be another one each time."""
-
-    def __init__(self, agent: Agent, imagination: Imagination) -> None:
-        self.agent = agent
-        self.imagination = imagination
-        self.begin: Start | None = None  # None: found in the game, by the seed
-
-    def start(self, seed: int) -> tuple[Sight, Memory]:
-        if self.begin is None:
-            self.begin = find_start(self.agent, seed)
-        self.imagination.seed(seed)
-        self.imagination.start(self.begin.tokens, self.begin.actions)
-        sight = self.sight()
-        sight.game = self.begin.game
-        return sight, self.begin.memory
-
-    def step(self, action: int) -> Sight:
-        reward, end, foresight = self.imagination.step(action)
-        return self.sight(reward, end, foresight)
-
-    def sight(
-        self, reward: float = 0.0, end: bool = False, foresight: Foresight | None = None
-    ) -> Sight:
-        dream, imagination = self.imagination.dream, self.imagination
-        return Sight(
-            to_picture(dream.frames),
-            dream.tokens,
-            reward,
-            end,
-            foresight=foresight,
-            past=tuple(dream.past),
-            filled=imagination.filled,
-            refreshed=foresight is not None and imagination.refreshed,
-        )
-
-    def restore(self, moment: Moment) -> None:
-        self.imagination.dream.restore(moment.sight.tokens, moment.sight.past)
-
-
-@torch.no_grad()
-def tokenize(agent: Agent, pixels: np.ndarray) -> Tensor:
-    """uint8 (64, 64, 3) -> (1, K)."""
-    return agent.tokenizer.tokenize(to_frames(pixels[None], agent.device))
-
-
-def to_picture(frames: Tensor) -> np.ndarray:
-    """Float (1, 3, 64, 64) in [0, 1] -> uint8 (64, 64, 3)."""
-    pixels = (frames[0].float().clamp(0, 1) * 255).round().byte()
-    return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())
+        frames = self.episode.frames
+        chw = frames[min(self.steps, len(frames) - 1)]
+        return np.ascontiguousarray(chw.transpose(1, 2, 0))
 
 
 def pack(picture: np.ndarray) -> tuple[tuple[int, ...], bytes]:
@@ -274,6 +259,12 @@ def unpack(packed: tuple[tuple[int, ...], bytes]) -> np.ndarray:
     """What was packed, uint8 (H, W, 3)."""
     shape, data = packed
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
+
+
+@torch.no_grad()
+def tokenize(agent: Agent, pixels: np.ndarray) -> Tensor:
+    """uint8 (64, 64, 3) -> (1, K)."""
+    return agent.tokenizer.tokenize(to_frames(pixels[None], agent.device))
 
 
 def stands_still(tokens: list[Tensor]) -> bool:

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from playing import make_agent
 
-from iris_core.play.page import Server
 from iris_core.play.recording import to_episode
+from iris_core.play.server import Server, Talk
 from iris_core.play.session import Session
-from iris_core.play.talk import Talk
 from iris_core.widgets.browser import open_and_run, shown, wait, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 CELL = """
-from iris_core.widgets import play
+from iris_core.play import play
 player = play("catch.safetensors", place={place!r}, driver={driver!r})
 player
 """
@@ -164,6 +163,6 @@ def test_its_own_page(page, address):
     )
     player.get_by_role("button", name="step ▶").click()
     wait(page, "s.step === '1'")
-    player.locator("input[title='temperature of the dream']").fill("-1")
-    player.locator("input[title='temperature of the dream']").press("Enter")
+    player.locator("input[name=temperature]").fill("-1")
+    player.locator("input[name=temperature]").press("Enter")
     player.get_by_text("temperature is -1.0; it must be above 0").wait_for()

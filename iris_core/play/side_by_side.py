@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from einops import reduce
 
+from iris_core.data.frames import to_pixels
 from iris_core.envs import make_env
 from iris_core.envs.game import State
 from iris_core.models.agent import Agent
-from iris_core.play.worlds import Moment, to_picture, tokenize
+from iris_core.play.worlds import Moment, tokenize
 
 PATCH = 8  # pixels: about the size of what moves
 PARTED = 10.0  # of 255: Catch's ball one pixel off makes 9
@@ -30,36 +31,33 @@ class Twin:
         self.agent = agent
         self.start = start
         self.env = make_env(agent.config.env, "test")
-        self.path: list[Moment] = []
         self.begin()
 
     def begin(self) -> None:
-        self.path, self.ended = [], False
+        self.ended = False
+        self.path: list[Moment] = []
         self.frames: list[np.ndarray] = []
         self.seen: list[np.ndarray] = []
         self.divergence: list[float] = []
         self.parted: int | None = None
 
     def follow(self, path: Sequence[Moment]) -> None:
-        """Play along a path, from where the last one went the same way."""
-        if len(path) < len(self.path) and path[-1] is self.path[len(path) - 1]:
+        """Play along a path, from where it leaves the last one."""
+        if path[-1] in self.path:
             return  # a step back: what comes later is known already
-        if self.path != list(path[: len(self.path)]):
+        if self.path != path[: len(self.path)]:
             self.begin()
         for moment in path[len(self.path) :]:
-            if self.ended:
-                return
-            self.add(moment)
+            if not self.ended:
+                self.add(moment)
 
     def add(self, moment: Moment) -> None:
-        if not self.path:
+        if moment.action is None or not self.path:
             pixels = self.env.set_state(self.start)
         else:
-            assert moment.action is not None
             pixels, _, terminated, truncated, _ = self.env.step(moment.action)
             self.ended = terminated or truncated
-        tokens = tokenize(self.agent, pixels)
-        seen = to_picture(self.agent.tokenizer.decode(tokens))
+        seen = to_pixels(self.agent.tokenizer.decode(tokenize(self.agent, pixels)))[0]
         self.path.append(moment)
         self.frames.append(pixels)
         self.seen.append(seen)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import anywidget
 
 from iris_core.models.agent import Agent
-from iris_core.play.session import Driver, Place, Session
+from iris_core.play.options import Driver, Place
+from iris_core.play.server import Talk
+from iris_core.play.session import Session
 from iris_core.play.source import open_source
-from iris_core.play.talk import Talk
 
 
 class Player(anywidget.AnyWidget):
-    """Shows a session and passes on what the page asks; see `iris_core.play.talk`."""
+    """Shows a session and passes on what the page asks; see `iris_core.play.server`."""
 
-    _esm = files("iris_core.widgets").joinpath("player.js").read_text("utf-8")
-    _css = files("iris_core.widgets").joinpath("player.css").read_text("utf-8")
+    _esm = Path(__file__).with_name("player.js").read_text("utf-8")
+    _css = Path(__file__).with_name("player.css").read_text("utf-8")
 
     def __init__(self, talk: Talk) -> None:
         super().__init__()
@@ -31,9 +31,9 @@ class Player(anywidget.AnyWidget):
         return self.talk.session
 
     def hear(self, _: object, message: dict[str, Any], __: object) -> None:
-        """Answer a message, to the view that asked."""
+        """Answer a message."""
         header, data = self.talk.answer(message)
-        self.send({**header, "view": message.get("view")}, [data])
+        self.send(header, [data])
 
 
 def play(

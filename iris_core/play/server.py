@@ -1,0 +1,395 @@
+"""A page's messages and the answers to them, and the page without a notebook.
+
+The page asks, and asks again when it has drawn the answer, so nothing runs by itself:
+a paused, closed or forgotten page leaves nothing behind.
+
+A message is {"do": command, "value": ..., "view": who asks}. An answer is a header,
+ready for JSON and with the same "view", and bytes: {"kind": "frame"} with the state and
+pictures as RGBA one behind another, {"kind": "file"} with a file to download,
+{"kind": "hello"}, or {"kind": "error"} with a text.
+
+`serve` is one program with one page, on this machine alone:
+
+    GET  /SECRET/           the page, player.js and player.css
+    POST /SECRET/talk       a message; the answer is the header's length (4 bytes), the
+                            header as JSON, and the bytes
+
+The secret in the address keeps other pages of the browser out. A browser opens several
+connections, so each has a thread, which ends with the program; messages are answered
+one after another.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+import traceback
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from iris_core.config.schema import ConfigError
+from iris_core.play.keys import COMMANDS, key_map
+from iris_core.play.recording import (
+    free_name,
+    keep_episode,
+    pictures,
+    save_arrays,
+    save_sheet,
+    save_video,
+)
+from iris_core.play.render import PANELS, WATCHING, View, check_panels, hit, view_of
+from iris_core.play.session import Session
+from iris_core.play.worlds import Moment
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+class Talk:
+    """One page's conversation with a session."""
+
+    def __init__(
+        self,
+        session: Session,
+        folder: Path,
+        panels: Sequence[str] = ("frame", "policy"),
+    ) -> None:
+        check_panels(panels)
+        self.session = session
+        self.folder = folder
+        self.panels = list(panels)
+        self.token: int | None = None
+        self.layer = self.head = 0
+        self.recorded: list[Moment] | None = None
+        self.saved = ""
+        self.asked_at = 0.0
+        self.actions: dict[str, Callable[[], Answer | None]] = {
+            "hello": self.hello,
+            "look": self.frame,
+            "next": self.next,
+            "step": self.step,
+            "play": session.play_or_pause,
+            "back": session.back,
+            "first": partial(session.seek, 0),
+            "last": partial(session.seek, sys.maxsize),
+            "reset": session.reset,
+            "new": session.new_start,
+            "driver": session.change_driver,
+            "slower": partial(session.change_speed, -1),
+            "faster": partial(session.change_speed, 1),
+            "branch": session.branch,
+            "earlier": partial(session.change_branch, -1),
+            "later": partial(session.change_branch, 1),
+            "here": session.dream_from_here,
+            "twin": self.twin,
+            "record": self.record,
+            "save": self.save,
+            "sheet": self.sheet,
+            "keep": self.keep,
+        }
+        self.settings: dict[str, tuple[Callable, Callable[[Any], None]]] = {
+            "act": (int, session.act),
+            "seek": (int, session.seek),
+            "seed": (int, session.new_start),
+            "place": (str, session.set_place),
+            "kind": (str, session.set_episode),
+            "number": (int, partial(session.set_episode, None)),
+            "temperature": (float, partial(setattr, session, "temperature")),
+            "policy_temperature": (
+                float,
+                partial(setattr, session, "policy_temperature"),
+            ),
+            "panel": (str, self.switch_panel),
+            "layer": (int, partial(setattr, self, "layer")),
+            "head": (int, partial(setattr, self, "head")),
+            "click": (tuple, self.click),
+            "code": (int, self.set_code),
+        }
+        self.watch()
+
+    def answer(self, message: Mapping[str, Any]) -> Answer:
+        """Do what a message says; an error becomes an answer, so that it is seen."""
+        try:
+            header, data = self.obey(message)
+        except Exception as error:
+            self.session.playing = False
+            known = isinstance(error, ConfigError)
+            text = str(error) if known else traceback.format_exc()
+            header, data = {"kind": "error", "text": text}, b""
+        return {**header, "view": message.get("view")}, data
+
+    def obey(self, message: Mapping[str, Any]) -> Answer:
+        """A command that has no answer of its own is answered with a frame."""
+        self.asked_at = time.perf_counter()
+        self.held, self.wish = message.get("held", ()), message.get("action")
+        command = str(message.get("do"))
+        if command in self.actions:
+            return self.actions[command]() or self.frame()
+        if command not in self.settings:
+            known = ", ".join([*self.actions, *self.settings])
+            raise ConfigError(f"There is no command {command!r}; there are: {known}.")
+        kind, change = self.settings[command]
+        change(kind(message.get("value")))
+        return self.frame()
+
+    # Answers
+
+    def hello(self) -> Answer:
+        """What a page needs once, before the first frame."""
+        names = self.session.meanings
+        panels = {name: PANELS[name].title for name in PANELS if name != "timeline"}
+        episodes = {kind: len(found) for kind, found in self.session.episodes.items()}
+        return {
+            "kind": "hello",
+            "actions": names,
+            "keys": key_map(names),
+            "commands": COMMANDS,
+            "panels": panels,
+            "episodes": episodes,
+        }, b""
+
+    def frame(self) -> Answer:
+        """The state, and the panels as RGBA."""
+        if "twin" in self.panels and self.session.twin is None:
+            self.session.set_twin(self.session.has_game)
+        self.session.follow()
+        if self.recorded is not None and self.session.cursor is not self.recorded[-1]:
+            self.recorded.append(self.session.cursor)
+        stepped = time.perf_counter()
+        shown = [*self.panels, "timeline"]
+        view = view_of(self.session, shown, self.token, self.layer, self.head)
+        drawn = {name: PANELS[name].draw(view) for name in shown}
+        data = b"".join(map(rgba, drawn.values()))
+        sizes = [
+            {"panel": name, "height": len(picture), "width": picture.shape[1]}
+            for name, picture in drawn.items()
+        ]
+        milliseconds = {
+            "model": 1000 * (stepped - self.asked_at),
+            "drawing": 1000 * (time.perf_counter() - stepped),
+        }
+        header = {"kind": "frame", "pictures": sizes, "ms": milliseconds}
+        return {**header, "state": self.state(view)}, data
+
+    def state(self, view: View) -> dict[str, Any]:
+        """What the page writes beside the pictures."""
+        session, sight = self.session, view.moment.sight
+        return {
+            "title": view.title,
+            "header": view.header,
+            "step": view.moment.step,
+            "action": view.action,
+            "end": sight.end,
+            "playing": session.playing,
+            "speed": session.speed,
+            "place": session.place,
+            "driver": session.driver,
+            "temperature": session.temperature,
+            "policy_temperature": session.policy_temperature,
+            "seed": session.seed,
+            "memory": sight.filled,
+            "refreshed": sight.refreshed,
+            "branches": len(view.leaves),
+            "branch": view.leaves.index(view.line[-1]) + 1,
+            "twin": session.twin is not None,
+            "parted": session.twin.parted if session.twin else None,
+            "recording": None if self.recorded is None else len(self.recorded),
+            "saved": self.saved,
+            "kind": session.kind,
+            "number": session.number,
+            "panels": self.panels,
+            "token": self.token,
+            "code": None if self.token is None else int(sight.tokens[0, self.token]),
+            "codes": session.agent.config.tokenizer.vocab_size,
+            "layer": view.layer,
+            "head": view.head,
+        }
+
+    # Commands
+
+    def next(self) -> None:
+        """The next frame, if the session is playing."""
+        if self.session.playing:
+            self.session.advance(self.held, self.wish)
+
+    def step(self) -> None:
+        self.session.playing = False
+        self.session.advance(self.held, self.wish)
+
+    def switch_panel(self, name: str) -> None:
+        """A panel on or off."""
+        check_panels([name])
+        chosen = {*self.panels} ^ {name}
+        self.panels = [name for name in PANELS if name in chosen]
+        self.watch()
+
+    def watch(self) -> None:
+        """The world model looks on in the game only where a panel shows it."""
+        self.session.set_watch(not WATCHING.isdisjoint(self.panels))
+
+    def twin(self) -> None:
+        """The real game beside the dream, or no more; its panel comes and goes too."""
+        self.session.set_twin("twin" not in self.panels)
+        self.switch_panel("twin")
+
+    def click(self, place: tuple[str, float, float]) -> None:
+        """A click on a picture, at its pixels: points at a token, a step, a branch."""
+        panel, x, y = place
+        match hit(view_of(self.session), panel, int(x), int(y)):
+            case "token", number:
+                self.token = number
+            case "step", number:
+                self.session.seek(number)
+            case "branch", number:
+                self.session.choose_branch(number)
+
+    def set_code(self, code: int) -> None:
+        """Give the token that is pointed at another code, and dream on from there."""
+        if self.token is None:
+            raise ConfigError("Point at a token first: click on the token grid.")
+        self.session.edit(self.token, code)
+
+    # Files
+
+    def record(self) -> Answer | None:
+        """Start recording what is shown, or stop and save it."""
+        if self.recorded is None:
+            self.recorded = [self.session.cursor]
+            return None
+        shown, self.recorded = self.recorded, None
+        return self.save(shown)
+
+    def save(self, moments: list[Moment] | None = None) -> Answer:
+        """Save moments, or the line from its start to here, as video and arrays; the
+        video is the answer, to download."""
+        session = self.session
+        moments = moments or session.cursor.path()
+        path = self.free_path(f"{session.place}-{session.driver}", ".mp4")
+        drawn = pictures(view_of(session), moments, self.panels)
+        save_video(drawn, path, session.speed)
+        save_arrays(moments, path.with_suffix(".npz"))
+        return self.offer(path, f"{path} and {path.stem}.npz")
+
+    def sheet(self) -> Answer:
+        """A contact sheet of the line from its start to here."""
+        session, path = self.session, self.free_path("sheet", ".png")
+        title = view_of(session).title
+        save_sheet(session.cursor.path(), session.meanings, title, path)
+        return self.offer(path, str(path))
+
+    def keep(self) -> None:
+        """Add the line from its start to here to a replay."""
+        path = keep_episode(self.session.cursor.path(), self.folder / "replay")
+        self.saved = str(path)
+
+    def free_path(self, what: str, suffix: str) -> Path:
+        game = self.session.agent.game.lower()
+        return self.folder / (free_name(self.folder, f"{game}-{what}") + suffix)
+
+    def offer(self, path: Path, told: str) -> Answer:
+        self.saved = told
+        return {"kind": "file", "name": path.name, "saved": told}, path.read_bytes()
+
+
+def rgba(picture: np.ndarray) -> bytes:
+    """uint8 (H, W, 3) as a canvas wants it."""
+    alpha = np.full(picture.shape[:2], 255, np.uint8)
+    return np.dstack([picture, alpha]).tobytes()
+
+
+# The page without a notebook
+
+HTML = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>iris play</title>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="player.css">
+<body><div id="player"></div><script type="module">
+import player from "./player.js";
+let hear;
+let last = Promise.resolve();
+async function send(message) {
+  const answer = await fetch("talk", { method: "POST", body: JSON.stringify(message) });
+  const bytes = await answer.arrayBuffer();
+  const length = new DataView(bytes).getUint32(0);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
+  hear(header, [new DataView(bytes, 4 + length)]);
+}
+const model = {
+  on: (_, listener) => (hear = listener),
+  send: (message) => (last = last.then(() => send(message))),
+};
+player.render({ model, el: document.getElementById("player") });
+</script></body></html>
+"""
+FILES = {"player.js": "text/javascript", "player.css": "text/css"}
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one conversation; port 0 takes a free one."""
+
+    def __init__(self, talk: Talk, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.talk = talk
+        self.one_at_a_time = Lock()
+        self.secret = secrets.token_urlsafe(12)
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self.server_port}/{self.secret}/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """A request of the page."""
+
+    server: Server
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"  # one connection for all frames
+
+    def do_GET(self) -> None:
+        name = self.path.removeprefix(f"/{self.server.secret}/")
+        if name == "":
+            self.reply("text/html; charset=utf-8", HTML.encode())
+        elif name in FILES:
+            self.reply(FILES[name], Path(__file__).with_name(name).read_bytes())
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:
+        if self.path != f"/{self.server.secret}/talk":
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        length = int(self.headers["Content-Length"])
+        message = json.loads(self.rfile.read(length))
+        with self.server.one_at_a_time:
+            answer, data = self.server.talk.answer(message)
+        header = json.dumps(answer).encode()
+        size = len(header).to_bytes(4, "big")
+        self.reply("application/octet-stream", size + header + data)
+
+    def reply(self, kind: str, body: bytes) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Frames are not news."""
+
+
+def serve(talk: Talk, port: int = 0, browse: bool = True) -> None:
+    """Serve the page until Ctrl-C; open it in a browser if there is one."""
+    with Server(talk, port) as server:
+        print(f"{server.address}\nCtrl-C ends it.", flush=True)
+        if browse:
+            webbrowser.open(server.address)
+        server.serve_forever()
