@@ -15,12 +15,11 @@ from playing import make_agent
 from iris_core import cli
 from iris_core.config import ConfigError
 from iris_core.play.recording import free_name, keep_episode, save_video, to_episode
-from iris_core.play.render import PANELS, View, hit, render, view_of
+from iris_core.play.render import PANELS, hit, render
 from iris_core.play.server import Server, Talk
 from iris_core.play.session import Session
 from iris_core.replay import Replay
 
-ALL = list(PANELS)
 MODES = ["parallel", "autoregressive"]
 
 
@@ -31,14 +30,17 @@ def make_session(mode: str = "parallel", steps: int = 6, **settings) -> Session:
     return session
 
 
-def make_view(mode: str = "parallel", place: str = "dream") -> View:
+def make_branches(mode: str = "parallel", place: str = "dream") -> Session:
+    """A session with a branch and a token pointed at; a dream's with the game beside
+    it."""
     session = make_session(mode, place=place)
+    session.token = 5
     if place == "dream":
         session.set_twin(True)
         session.seek(2)
         session.act(1)
         session.follow()
-    return view_of(session, ALL, token=5)
+    return session
 
 
 @pytest.fixture
@@ -59,44 +61,45 @@ def tell(talk: Talk, command: str, value=None, **more) -> dict:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("place", ["dream", "game"])
 def test_every_panel_is_a_picture(mode, place):
-    view = make_view(mode, place)
+    session = make_branches(mode, place)
     for name, (title, draw) in PANELS.items():
-        picture = draw(view)
+        picture = draw(session, session.cursor)
         assert picture.dtype == np.uint8 and picture.ndim == 3, name
         assert picture.shape[2] == 3 and min(picture.shape[:2]) >= 32
-        assert np.array_equal(draw(view), picture), name  # pure
+        assert np.array_equal(draw(session, session.cursor), picture), name  # pure
         assert title
 
 
 def test_a_sheet_has_even_sides_and_holds_the_frame():
-    view = make_view()
-    sheet = render(view, ["frame", "tokens", "policy"])
+    session = make_branches()
+    sheet = render(session, ["frame", "tokens", "policy"])
     assert sheet.shape[0] % 2 == sheet.shape[1] % 2 == 0
     shown = sheet[60 + 0 : 60 + 256, 8 : 8 + 256]
     top = next(
         y
         for y in range(40, 80)
         if np.array_equal(
-            sheet[y : y + 256 : 4, 8 : 8 + 256 : 4], view.moment.sight.frame
+            sheet[y : y + 256 : 4, 8 : 8 + 256 : 4], session.cursor.sight.frame
         )
     )
     assert 40 < top < 80 and shown.shape == (256, 256, 3)
 
 
 def test_original_input_and_reconstruction_are_three_things():
-    view = make_view(place="game")
-    frame = view.moment.sight.frame
-    assert np.array_equal(PANELS["input"].draw(view), frame)
-    assert np.array_equal(PANELS["original"].draw(view), frame)  # of Catch
-    assert not np.array_equal(PANELS["reconstruction"].draw(view), frame)
+    session = make_branches(place="game")
+    frame = session.cursor.sight.frame
+    drawn = {name: draw(session, session.cursor) for name, (_, draw) in PANELS.items()}
+    assert np.array_equal(drawn["input"], frame)
+    assert np.array_equal(drawn["original"], frame)  # of Catch
+    assert not np.array_equal(drawn["reconstruction"], frame)
 
 
 def test_what_is_pointed_at_has_a_box():
     session = make_session()
-    with_box, without = (
-        PANELS["tokens"].draw(view_of(session, token=token)) for token in (5, None)
-    )
-    differs = (with_box != without).any(-1)
+    pictures = []
+    for session.token in (5, None):
+        pictures.append(PANELS["tokens"].draw(session, session.cursor))
+    differs = (pictures[0] != pictures[1]).any(-1)
     rows, columns = np.nonzero(differs)
     assert rows.min() >= 60 and rows.max() <= 132  # token 5 of 4x4: row 1, column 1
     assert columns.min() >= 60 and columns.max() <= 132
@@ -104,18 +107,18 @@ def test_what_is_pointed_at_has_a_box():
 
 def test_unknown_panels_are_named():
     with pytest.raises(ConfigError, match="moon cannot be drawn; panels are frame, "):
-        render(make_view(), ["moon"])
+        render(make_branches(), ["moon"])
 
 
 def test_points_mean_something():
-    view = make_view()
-    assert hit(view, "tokens", 70, 70) == ("token", 5)
-    assert hit(view, "tokens", 255, 255) == ("token", 15)
-    assert hit(view, "timeline", 0, 5) == ("step", 0)
-    assert hit(view, "timeline", 511, 5) == ("step", 3)
-    assert hit(view, "tree", 100, 20) == ("branch", 0)
-    assert hit(view, "tree", 100, 80) == ("branch", 1)
-    assert hit(view, "policy", 1, 1) is None
+    session = make_branches()
+    assert hit(session, "tokens", 70, 70) == ("token", 5)
+    assert hit(session, "tokens", 255, 255) == ("token", 15)
+    assert hit(session, "timeline", 0, 5) == ("step", 0)
+    assert hit(session, "timeline", 511, 5) == ("step", 3)
+    assert hit(session, "tree", 100, 20) == ("branch", 0)
+    assert hit(session, "tree", 100, 80) == ("branch", 1)
+    assert hit(session, "policy", 1, 1) is None
 
 
 # Files
@@ -241,7 +244,7 @@ def test_controls(talk):
     assert tell(talk, "here")["place"] == "dream"
     assert tell(talk, "twin")["twin"]
     assert tell(talk, "head", 1)["head"] == 1
-    assert tell(talk, "layer", 9)["layer"] == 0  # the only one
+    assert tell(talk, "layer", 9)["layer"] == 9
     assert tell(talk, "reset")["step"] == 0
 
 

@@ -17,7 +17,7 @@ from iris_core.play.recording import (
     save_sheet,
     save_video,
 )
-from iris_core.play.render import WATCHING, check_panels, view_of
+from iris_core.play.render import WATCHING, check_panels
 from iris_core.play.server import Talk, serve
 from iris_core.play.session import Session
 from iris_core.play.source import open_source
@@ -90,11 +90,10 @@ def free_path(folder: Path, session: Session, mode: str) -> Path:
 
 def write(session: Session, path: Path, args: argparse.Namespace) -> None:
     """The line as a video, or as a contact sheet."""
-    view = view_of(session)
     if path.suffix == ".png":
-        save_sheet(session.line, session.meanings, view.title, path)
+        save_sheet(session, session.line, path)
     else:
-        save_video(pictures(view, session.line, args.panels), path, args.fps)
+        save_video(pictures(session, session.line, args.panels), path, args.fps)
 
 
 def has_display() -> bool:

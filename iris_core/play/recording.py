@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import imageio.v3 as imageio
 import numpy as np
 
 from iris_core.config.schema import ConfigError
-from iris_core.play.render import View, fit, render
+from iris_core.play.render import fit, render
+from iris_core.play.session import Session
 from iris_core.play.worlds import Moment
 from iris_core.replay import INDEX, Episode, Replay, write_whole
 from iris_core.training.pictures import save_png, trajectory_sheet
@@ -24,7 +24,7 @@ QUALITY = "12"  # x264's crf: small errors of flat areas stay invisible
 
 
 def pictures(
-    view: View, moments: Iterable[Moment], panels: Sequence[str] = ("frame",)
+    session: Session, moments: Iterable[Moment], panels: Sequence[str] = ("frame",)
 ) -> Iterable[np.ndarray]:
     """A picture of every moment: the frame alone, enlarged, or a sheet of panels."""
     kept = [name for name in panels if name not in NOT_RECORDED]
@@ -32,7 +32,7 @@ def pictures(
         if kept in ([], ["frame"]):
             yield fit(moment.sight.frame)
         else:
-            yield render(replace(view, moment=moment), kept)
+            yield render(session, kept, moment)
 
 
 def save_video(drawn: Iterable[np.ndarray], path: Path, fps: int) -> None:
@@ -113,14 +113,13 @@ def keep_episode(moments: Sequence[Moment], folder: Path) -> Path:
     return folder / f"{number:06d}.npz"
 
 
-def save_sheet(
-    moments: Sequence[Moment], names: Sequence[str], title: str, path: Path
-) -> None:
+def save_sheet(session: Session, moments: Sequence[Moment], path: Path) -> None:
     """A contact sheet for print: every frame with its step, and what was done in it."""
     episode = to_episode(moments)
     frames = np.ascontiguousarray(episode.frames.transpose(0, 2, 3, 1))
     played = episode.rewards, episode.ends, episode.actions
-    save_png(trajectory_sheet(frames, *played, names, title), path)
+    sheet = trajectory_sheet(frames, *played, session.meanings, session.title)
+    save_png(sheet, path)
 
 
 def free_name(folder: Path, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a session looks like: pure functions from a view to uint8 (H, W, 3).
+"""What a session looks like at a moment: pure functions to uint8 (H, W, 3).
 
 `PANELS` draws one thing each; `render` puts several on a sheet. Frames stay 64x64: the
 page enlarges them.
@@ -6,8 +6,7 @@ page enlarges them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from iris_core.config.schema import ConfigError
 from iris_core.data.frames import to_pixels
 from iris_core.play.imagination import attention as attention_weights
 from iris_core.play.session import Session
-from iris_core.play.side_by_side import PARTED, Twin
+from iris_core.play.side_by_side import PARTED
 from iris_core.play.worlds import Moment, unpack
 from iris_core.training.pictures import (
     BLUE,
@@ -44,47 +43,20 @@ COLUMNS, COLUMN, LEFT = 9, 50, 56  # frames of a branch, their width, and what i
 MOST = 8.0  # nats, the top of the colour scale
 BLOCKS = 4  # whose attention is shown
 ORANGE, GREY = "#E69F00", "#d0d0d0"
-PLACES = {"game": "the real game", "dream": "the dream", "replay": "a recorded episode"}
 
 
-@dataclass(frozen=True)
-class View:
-    """One moment of a session, to be drawn: all that it needs, nothing to change it.
+def action_name(session: Session, moment: Moment) -> str:
+    """The name of the action that led to a moment."""
+    return "start" if moment.action is None else session.meanings[moment.action]
 
-    line: the branch that the moment is on, to its end. leaves: the ends of all
-    branches. names: of the actions. token: the one that is pointed at. grid: tokens a
-    side. attended: where a head of a layer looked for the token, None if at nothing:
-    for each of the last blocks its frame, and weights (P,), the action's last.
-    """
 
-    title: str
-    moment: Moment
-    line: Sequence[Moment]
-    leaves: Sequence[Moment]
-    names: Sequence[str]
-    grid: int
-    dreamed: bool
-    twin: Twin | None
-    token: int | None
-    layer: int
-    head: int
-    attended: Sequence[tuple[np.ndarray, np.ndarray]] | None
-
-    @property
-    def action(self) -> str:
-        """The name of the action that led here."""
-        action = self.moment.action
-        return "start" if action is None else self.names[action]
-
-    @property
-    def header(self) -> str:
-        """Step, return and action, on one line."""
-        moment, sight = self.moment, self.moment.sight
-        told = [f"step {moment.step}", f"return {signed(moment.total)}"]
-        told.append(f"action {self.action}")
-        if sight.reward:
-            told.append(f"reward {signed(sight.reward)}")
-        return "   ".join(told + ["END"] * sight.end)
+def header(session: Session, moment: Moment) -> str:
+    """Step, return and action, on one line."""
+    told = [f"step {moment.step}", f"return {signed(moment.total)}"]
+    told.append(f"action {action_name(session, moment)}")
+    if moment.sight.reward:
+        told.append(f"reward {signed(moment.sight.reward)}")
+    return "   ".join(told + ["END"] * moment.sight.end)
 
 
 def signed(number: float) -> str:
@@ -92,95 +64,52 @@ def signed(number: float) -> str:
     return f"{number:+g}" if number else "0"
 
 
-def view_of(
-    session: Session,
-    panels: Collection[str] = (),
-    token: int | None = None,
-    layer: int = 0,
-    head: int = 0,
-) -> View:
-    """A session as it is now; attention is computed if it is among the panels."""
-    who = "" if session.place == "replay" else f", played by the {session.driver}"
-    model = session.agent.config.world_model
-    at = token or 0, min(layer, model.num_layers - 1), min(head, model.num_heads - 1)
-    return View(
-        title=f"{session.agent.game}: {PLACES[session.place]}{who}",
-        moment=session.cursor,
-        line=session.line,
-        leaves=session.branches,
-        names=session.meanings,
-        grid=session.agent.tokenizer.grid_size,
-        dreamed=session.place == "dream",
-        twin=session.twin,
-        token=token,
-        layer=at[1],
-        head=at[2],
-        attended=attended(session, *at) if "attention" in panels else None,
-    )
-
-
-@torch.no_grad()
-def attended(
-    session: Session, token: int, layer: int, head: int
-) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """`View.attended`; None if nothing led to the frame that the world model saw."""
-    agent, sight = session.agent, session.cursor.sight
-    if not sight.past:
-        return None
-    with session.computing():
-        weights = attention_weights(agent, sight.past, sight.tokens, layer, head, token)
-    seen = [block[:, :-1] for block in sight.past]
-    if not agent.world_model.parallel:
-        seen.append(sight.tokens)
-    frames = to_pixels(agent.tokenizer.decode(torch.cat(seen[-BLOCKS:])))
-    return list(zip(frames, weights[-BLOCKS:], strict=True))
-
-
 # Panels
 
 
-def original(view: View) -> np.ndarray:
+def original(session: Session, moment: Moment) -> np.ndarray:
     """The emulator's own picture."""
-    picture = view.moment.sight.picture
+    picture = moment.sight.picture
     return note("only the real game has one") if picture is None else unpack(picture)
 
 
-def game_input(view: View) -> np.ndarray:
+def game_input(session: Session, moment: Moment) -> np.ndarray:
     """The game's frame, resized to 64x64."""
-    return note("a dream has none") if view.dreamed else view.moment.sight.frame
+    return note("a dream has none") if session.place == "dream" else moment.sight.frame
 
 
-def tokens(view: View) -> np.ndarray:
+def tokens(session: Session, moment: Moment) -> np.ndarray:
     """The frame, faded, with the code of every token."""
-    faded = (127.5 + 0.5 * view.moment.seen).astype(np.uint8)
-    codes = view.moment.sight.tokens[0].tolist()
-    return draw_cells(view, faded, map(str, codes), BLUE)
+    faded = (127.5 + 0.5 * moment.seen).astype(np.uint8)
+    codes = moment.sight.tokens[0].tolist()
+    return draw_cells(session, faded, map(str, codes), BLUE)
 
 
-def surprise(view: View) -> np.ndarray:
+def surprise(session: Session, moment: Moment) -> np.ndarray:
     """Nats and probability of every token that came, laid on the frame."""
-    foresight = view.moment.sight.foresight
+    foresight = moment.sight.foresight
     if foresight is None:
         return note("nothing was expected of this frame")
     colours = matplotlib.colormaps["viridis"](foresight.nats / MOST)[..., :3]
-    laid = rearrange(colours, "(h w) c -> h w c", h=view.grid)
-    grey = view.moment.seen.mean(-1, keepdims=True) / 255
-    picture = 255 * (0.4 * grey + 0.6 * enlarge(laid, 64 // view.grid))
+    grid = session.agent.tokenizer.grid_size
+    laid = rearrange(colours, "(h w) c -> h w c", h=grid)
+    grey = moment.seen.mean(-1, keepdims=True) / 255
+    picture = 255 * (0.4 * grey + 0.6 * enlarge(laid, 64 // grid))
     both = zip(foresight.nats, foresight.chances, strict=True)
     texts = [f"{nats:.1f}\n{100 * chance:.0f}%" for nats, chance in both]
-    return draw_cells(view, picture.astype(np.uint8), texts, "white")
+    return draw_cells(session, picture.astype(np.uint8), texts, "white")
 
 
-def policy(view: View) -> np.ndarray:
+def policy(session: Session, moment: Moment) -> np.ndarray:
     """The probability of each action here, and the value."""
-    chances = view.moment.chances
-    title = f"value {view.moment.value:.2f}"
-    return bar_chart(title, view.names, chances.tolist(), int(chances.argmax()))
+    chances = moment.chances
+    title = f"value {moment.value:.2f}"
+    return bar_chart(title, session.meanings, chances.tolist(), int(chances.argmax()))
 
 
-def outcome(view: View) -> np.ndarray:
+def outcome(session: Session, moment: Moment) -> np.ndarray:
     """The reward and the end that the world model expected of this step."""
-    sight = view.moment.sight
+    sight = moment.sight
     if sight.foresight is None:
         return note("nothing was expected of this step")
     title = f"came: reward {signed(sight.reward)}{', END' if sight.end else ''}"
@@ -189,78 +118,82 @@ def outcome(view: View) -> np.ndarray:
     return bar_chart(title, names, chances, int(np.sign(sight.reward)) + 1)
 
 
-def attention(view: View) -> np.ndarray:
+def attention(session: Session, moment: Moment) -> np.ndarray:
     """Where a head of the world model looked while a token was predicted."""
-    if view.attended is None:
+    if not moment.sight.past:
         return note("the world model saw nothing before")
-    tile = (WIDE - 3 * GAP) // 4
+    tile = (WIDE - 3 * GAP) // BLOCKS
     sheet, draw = blank(WIDE, tile + 3 * LINE)
-    top = max(float(weights.max()) for _, weights in view.attended) or 1.0
-    told = f"layer {view.layer + 1}, head {view.head + 1}, token {view.token or 0}"
+    layer, head = attending_head(session)
+    weights, frames = attended(session, moment, layer, head)
+    top = float(weights.max()) or 1.0
+    told = f"layer {layer + 1}, head {head + 1}, token {session.token or 0}"
     write(draw, (0, 0), f"{told}; brightest: {top:.2f}", size=13)
-    for i, (picture, weights) in enumerate(view.attended):
+    for i, (row, picture) in enumerate(zip(weights, frames, strict=True)):
         x = i * (tile + GAP)
-        sheet.paste(heat(picture, weights[:-1] / top, tile), (x, LINE + 2))
-        write(draw, (x, tile + LINE + 6), f"action {weights[-1]:.2f}", FAINT, 12)
+        sheet.paste(heat(picture, row[:-1] / top, tile), (x, LINE + 2))
+        write(draw, (x, tile + LINE + 6), f"action {row[-1]:.2f}", FAINT, 12)
     return np.array(sheet)
 
 
-def timeline(view: View) -> np.ndarray:
+def timeline(session: Session, moment: Moment) -> np.ndarray:
     """The line from its start to its end: the cursor, rewards, branches, ends, and
     where the world model's memory was filled again (WIDE pixels for all steps)."""
     sheet, draw = blank(WIDE, 34)
     draw.line((GAP, 17, WIDE - GAP, 17), GREY, 5)
-    for moment in view.line:
-        x = timeline_x(view, moment)
-        if moment.sight.refreshed:
+    line = session.line
+    scale = (WIDE - 2 * GAP) / max(len(line) - 1, 1)
+    for x, shown in enumerate(line):
+        x = GAP + round(scale * x)
+        if shown.refreshed:
             draw.line((x, 11, x, 23), BLUE)
-        if moment.sight.reward:
-            colour = BLUE if moment.sight.reward > 0 else VERMILLION
+        if shown.sight.reward:
+            colour = BLUE if shown.sight.reward > 0 else VERMILLION
             draw.polygon([(x - 4, 9), (x + 4, 9), (x, 2)], colour)
-        if len(moment.children) > 1:
+        if len(shown.children) > 1:
             draw.ellipse((x - 3, 14, x + 3, 20), ORANGE)
-        if moment.sight.end:
+        if shown.sight.end:
             draw.rectangle((x - 3, 11, x + 3, 23), VERMILLION)
-    x = timeline_x(view, view.moment)
+    x = GAP + round(scale * (moment.step - line[0].step))
     draw.line((x, 4, x, 30), INK, 3)
     return np.array(sheet)
 
 
-def tree(view: View) -> np.ndarray:
+def tree(session: Session, moment: Moment) -> np.ndarray:
     """Every branch as a row of frames, its future beside the others'; the cursor's
     frame has a box, and lines show where a branch leaves another."""
-    leaves, tile = view.leaves[-ROWS:], ROW - GAP
-    steps = tree_steps(view, max(leaf.step for leaf in leaves))
-    sheet, draw = blank(WIDE, LINE + len(leaves) * ROW)
+    leaves, tile = session.branches, ROW - GAP
+    steps = tree_steps(leaves, moment.step)
+    sheet, draw = blank(WIDE, LINE + len(leaves[-ROWS:]) * ROW)
     for column, step in enumerate(steps):
         write(draw, (LEFT + column * COLUMN, 0), str(step), FAINT, 12)
     drawn: set[Moment] = set()
-    for row, leaf in enumerate(leaves):
+    for row, leaf in enumerate(leaves[-ROWS:]):
         y = LINE + row * ROW
-        colour = VERMILLION if leaf is view.line[-1] else INK
-        write(draw, (0, y + 8), str(view.leaves.index(leaf) + 1), colour)
+        colour = VERMILLION if leaf is session.line[-1] else INK
+        write(draw, (0, y + 8), str(leaves.index(leaf) + 1), colour)
         write(draw, (0, y + 24), signed(leaf.total), FAINT, 12, 50)
-        path = {moment.step: moment for moment in leaf.path()}
+        path = {passed.step: passed for passed in leaf.path()}
         for column, step in enumerate(steps):
-            x, moment = LEFT + column * COLUMN, path.get(step)
-            if moment in drawn:  # another row has it: the branch begins further on
+            x, shown = LEFT + column * COLUMN, path.get(step)
+            if shown in drawn:  # another row has it: the branch begins further on
                 draw.line((x, y + tile // 2, x + 49, y + tile // 2), GREY, 3)
-            elif moment is not None:
-                drawn.add(moment)
-                small = Image.fromarray(moment.sight.frame).resize((tile, tile))
+            elif shown is not None:
+                drawn.add(shown)
+                small = Image.fromarray(shown.sight.frame).resize((tile, tile))
                 sheet.paste(small, (x, y))
-                if moment is view.moment:
+                if shown is moment:
                     box = (x - 1, y - 1, x + tile, y + tile)
                     draw.rectangle(box, outline=VERMILLION, width=3)
     return np.array(sheet)
 
 
-def twin(view: View) -> np.ndarray:
+def twin(session: Session, moment: Moment) -> np.ndarray:
     """Dream and real game under the same actions, their error, and its course."""
-    if view.twin is None or not view.twin.path:
+    if session.twin is None or not session.twin.path:
         return note("for dreams that began in the game")
-    at = min(len(view.moment.path()), len(view.twin.path)) - 1
-    dreamed, real = view.twin.path[at].sight.frame, view.twin.seen[at]
+    at = min(len(moment.path()), len(session.twin.path)) - 1
+    dreamed, real = session.twin.path[at].sight.frame, session.twin.seen[at]
     error = error_map(real[None], dreamed[None])[0]
     sheet, draw = blank(WIDE, 2 * LINE + 128 + 96)
     named = {"dream": dreamed, "real game": real, "error": error}
@@ -268,24 +201,24 @@ def twin(view: View) -> np.ndarray:
         x = i * (128 + 3 * GAP)
         write(draw, (x, 0), name, size=13)
         sheet.paste(Image.fromarray(enlarge(picture, 2)), (x, LINE))
-    parted = view.twin.parted
+    parted = session.twin.parted
     told = "together" if parted is None else f"parted at step {parted}"
     colour = INK if parted is None else VERMILLION
     write(draw, (0, 128 + LINE + 2), f"error of the worst patch; {told}", colour, 13)
-    draw_course(draw, view.twin.divergence, at)
+    draw_course(draw, session.twin.divergence, at)
     return np.array(sheet)
 
 
 class Panel(NamedTuple):
     title: str
-    draw: Callable[[View], np.ndarray]
+    draw: Callable[[Session, Moment], np.ndarray]
 
 
 PANELS = {
-    "frame": Panel("frame", lambda view: view.moment.sight.frame),
+    "frame": Panel("frame", lambda _, moment: moment.sight.frame),
     "original": Panel("original", original),
     "input": Panel("input, 64x64", game_input),
-    "reconstruction": Panel("reconstruction", lambda view: view.moment.seen),
+    "reconstruction": Panel("reconstruction", lambda _, moment: moment.seen),
     "tokens": Panel("tokens and their codes", tokens),
     "surprise": Panel("surprise: nats, probability", surprise),
     "policy": Panel("policy", policy),
@@ -309,18 +242,19 @@ def check_panels(names: Sequence[str]) -> None:
         )
 
 
-def hit(view: View, panel: str, x: int, y: int) -> tuple[str, int] | None:
+def hit(session: Session, panel: str, x: int, y: int) -> tuple[str, int] | None:
     """What a point of a panel stands for: a token, a step or a branch by number."""
     if panel in ("tokens", "surprise"):
-        row, column = np.minimum((y, x), SIDE - 1) * view.grid // SIDE
-        return "token", int(row * view.grid + column)
+        grid = session.agent.tokenizer.grid_size
+        row, column = np.minimum((y, x), SIDE - 1) * grid // SIDE
+        return "token", int(row * grid + column)
     if panel == "timeline":
-        part = min(max((x - GAP) / (WIDE - 2 * GAP), 0), 1)
-        return "step", view.line[0].step + round(part * (len(view.line) - 1))
+        line, part = session.line, min(max((x - GAP) / (WIDE - 2 * GAP), 0), 1)
+        return "step", line[0].step + round(part * (len(line) - 1))
     if panel == "tree":
-        rows = len(view.leaves[-ROWS:])
-        row = min(max(y - LINE, 0) // ROW, rows - 1)
-        return "branch", len(view.leaves) - rows + row
+        leaves = len(session.branches)
+        rows = min(leaves, ROWS)
+        return "branch", leaves - rows + min(max(y - LINE, 0) // ROW, rows - 1)
     return None
 
 
@@ -342,22 +276,23 @@ def note(text: str) -> np.ndarray:
 
 
 def draw_cells(
-    view: View, picture: np.ndarray, texts: Iterable[str], colour: str
+    session: Session, picture: np.ndarray, texts: Iterable[str], colour: str
 ) -> np.ndarray:
     """A 64x64 picture, enlarged, with a text of one line or two on every token, and a
     box around the token that is pointed at."""
-    sheet, cell = Image.fromarray(enlarge(picture, SIDE // 64)), SIDE // view.grid
+    grid = session.agent.tokenizer.grid_size
+    sheet, cell = Image.fromarray(enlarge(picture, SIDE // 64)), SIDE // grid
     draw = ImageDraw.Draw(sheet)
     for i, text in enumerate(texts):
-        y, x = np.multiply(divmod(i, view.grid), cell).tolist()
+        y, x = np.multiply(divmod(i, grid), cell).tolist()
         stamp = stamped(text, 10 if cell < 48 else 14, cell - 4)
         box = (x + 3, y + 3, x + 3 + stamp.width, y + 3 + stamp.height)
         sheet.paste(colour, box, stamp)
     for at in range(cell, SIDE, cell):
         draw.line((at, 0, at, SIDE), GREY)
         draw.line((0, at, SIDE, at), GREY)
-    if view.token is not None:
-        y, x = np.multiply(divmod(view.token, view.grid), cell).tolist()
+    if session.token is not None:
+        y, x = np.multiply(divmod(session.token, grid), cell).tolist()
         draw.rectangle((x, y, x + cell, y + cell), outline=VERMILLION, width=3)
     return np.array(sheet)
 
@@ -398,20 +333,38 @@ def heat(picture: np.ndarray, weights: np.ndarray, side: int) -> Image.Image:
     return Image.blend(grey, laid, 0.65)
 
 
-def timeline_x(view: View, moment: Moment) -> int:
-    """Where a moment is on the timeline."""
-    part = (moment.step - view.line[0].step) / max(len(view.line) - 1, 1)
-    return GAP + round((WIDE - 2 * GAP) * part)
+def attending_head(session: Session) -> tuple[int, int]:
+    """Layer and head whose attention is shown, of those that there are."""
+    model = session.agent.config.world_model
+    return min(session.layer, model.num_layers - 1), min(
+        session.head, model.num_heads - 1
+    )
 
 
-def tree_steps(view: View, last: int) -> list[int]:
+def attended(
+    session: Session, moment: Moment, layer: int, head: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (n, P) over the last n blocks, the action last, and their frames."""
+    agent, sight, at = session.agent, moment.sight, session.token or 0
+    seen = [block[:, :-1] for block in sight.past]
+    if not agent.world_model.parallel:
+        seen.append(sight.tokens)
+    with session.computing():
+        weights = attention_weights(agent, sight.past, sight.tokens, layer, head, at)
+        frames = to_pixels(agent.tokenizer.decode(torch.cat(seen[-BLOCKS:])))
+    return weights[-BLOCKS:], frames
+
+
+def tree_steps(leaves: Sequence[Moment], current: int) -> list[int]:
     """The steps that the tree shows, from the one before the first branch on; the
-    nearest of them gives way to the cursor's."""
-    forks = [m.step for leaf in view.leaves for m in leaf.path() if len(m.children) > 1]
-    first = min(forks, default=view.line[0].step)
+    nearest of them gives way to the current one."""
+    paths = [leaf.path() for leaf in leaves]
+    forks = [m.step for path in paths for m in path if len(m.children) > 1]
+    first = min(forks, default=paths[0][0].step)
+    last = max(leaf.step for leaf in leaves[-ROWS:])
     steps = np.unique(np.linspace(first, last, COLUMNS).round().astype(int))
-    if first <= view.moment.step <= last:
-        steps[np.abs(steps - view.moment.step).argmin()] = view.moment.step
+    if first <= current <= last:
+        steps[np.abs(steps - current).argmin()] = current
     return list(steps.tolist())
 
 
@@ -434,21 +387,27 @@ def draw_course(draw: ImageDraw.ImageDraw, values: Sequence[float], at: int) -> 
 # Sheets
 
 
-def render(view: View, panels: Sequence[str] = ("frame",)) -> np.ndarray:
+def render(
+    session: Session, panels: Sequence[str] = ("frame",), moment: Moment | None = None
+) -> np.ndarray:
     """A sheet with a header and the panels, each with its title, in rows.
 
-    Returns uint8 (H, W, 3), H and W even as videos want them. The same panels give the
-    same size all through a session, unless tree is among them.
+    moment: the session's cursor if None. Returns uint8 (H, W, 3), H and W even as
+    videos want them. The same panels give the same size all through a session, unless
+    tree is among them.
 
     Raises:
         ConfigError: no panels, or one that there is not.
     """
     check_panels(panels)
-    drawn = [(PANELS[name].title, fit(PANELS[name].draw(view))) for name in panels]
+    moment = moment or session.cursor
+    chosen = [PANELS[name] for name in panels]
+    drawn = [(title, fit(panel(session, moment))) for title, panel in chosen]
     places, width, height = arrange([picture.shape for _, picture in drawn])
     sheet, draw = blank(width, height)
-    write(draw, (GAP, GAP), view.title, max_width=width - 2 * GAP)
-    write(draw, (GAP, GAP + LINE), view.header, FAINT, max_width=width - 2 * GAP)
+    told = header(session, moment)
+    write(draw, (GAP, GAP), session.title, max_width=width - 2 * GAP)
+    write(draw, (GAP, GAP + LINE), told, FAINT, max_width=width - 2 * GAP)
     for (title, picture), (x, y) in zip(drawn, places, strict=True):
         write(draw, (x, y), title, size=13, max_width=picture.shape[1])
         sheet.paste(Image.fromarray(picture), (x, y + LINE))

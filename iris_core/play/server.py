@@ -47,9 +47,21 @@ from iris_core.play.recording import (
     save_sheet,
     save_video,
 )
-from iris_core.play.render import PANELS, WATCHING, View, check_panels, hit, view_of
+from iris_core.play.render import (
+    PANELS,
+    WATCHING,
+    action_name,
+    check_panels,
+    header,
+    hit,
+)
 from iris_core.play.session import Session
 from iris_core.play.worlds import Moment
+
+TOLD = (  # what the page shows of a session as it is
+    *("title", "playing", "speed", "place", "driver", "temperature"),
+    *("policy_temperature", "seed", "kind", "number", "token", "layer", "head"),
+)
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -67,8 +79,6 @@ class Talk:
         self.session = session
         self.folder = folder
         self.panels = list(panels)
-        self.token: int | None = None
-        self.layer = self.head = 0
         self.recorded: list[Moment] | None = None
         self.saved = ""
         self.asked_at = 0.0
@@ -109,8 +119,8 @@ class Talk:
                 partial(setattr, session, "policy_temperature"),
             ),
             "panel": (str, self.switch_panel),
-            "layer": (int, partial(setattr, self, "layer")),
-            "head": (int, partial(setattr, self, "head")),
+            "layer": (int, partial(setattr, session, "layer")),
+            "head": (int, partial(setattr, session, "head")),
             "click": (tuple, self.click),
             "code": (int, self.set_code),
         }
@@ -166,8 +176,8 @@ class Talk:
             self.recorded.append(self.session.cursor)
         stepped = time.perf_counter()
         shown = [*self.panels, "timeline"]
-        view = view_of(self.session, shown, self.token, self.layer, self.head)
-        drawn = {name: PANELS[name].draw(view) for name in shown}
+        moment = self.session.cursor
+        drawn = {name: PANELS[name].draw(self.session, moment) for name in shown}
         data = b"".join(map(rgba, drawn.values()))
         sizes = [
             {"panel": name, "height": len(picture), "width": picture.shape[1]}
@@ -178,40 +188,29 @@ class Talk:
             "drawing": 1000 * (time.perf_counter() - stepped),
         }
         header = {"kind": "frame", "pictures": sizes, "ms": milliseconds}
-        return {**header, "state": self.state(view)}, data
+        return {**header, "state": self.state(self.session, moment)}, data
 
-    def state(self, view: View) -> dict[str, Any]:
+    def state(self, session: Session, moment: Moment) -> dict[str, Any]:
         """What the page writes beside the pictures."""
-        session, sight = self.session, view.moment.sight
-        return {
-            "title": view.title,
-            "header": view.header,
-            "step": view.moment.step,
-            "action": view.action,
+        sight, twin, leaves = moment.sight, session.twin, session.branches
+        token, config = session.token, session.agent.config
+        told = {name: getattr(session, name) for name in TOLD}
+        return told | {
+            "header": header(session, moment),
+            "step": moment.step,
+            "action": action_name(session, moment),
             "end": sight.end,
-            "playing": session.playing,
-            "speed": session.speed,
-            "place": session.place,
-            "driver": session.driver,
-            "temperature": session.temperature,
-            "policy_temperature": session.policy_temperature,
-            "seed": session.seed,
-            "memory": sight.filled,
-            "refreshed": sight.refreshed,
-            "branches": len(view.leaves),
-            "branch": view.leaves.index(view.line[-1]) + 1,
-            "twin": session.twin is not None,
-            "parted": session.twin.parted if session.twin else None,
+            "memory": [len(sight.past), config.world_model.max_blocks],
+            "refreshed": moment.refreshed,
+            "branches": len(leaves),
+            "branch": leaves.index(session.line[-1]) + 1,
+            "twin": twin is not None,
+            "parted": twin.parted if twin else None,
             "recording": None if self.recorded is None else len(self.recorded),
             "saved": self.saved,
-            "kind": session.kind,
-            "number": session.number,
             "panels": self.panels,
-            "token": self.token,
-            "code": None if self.token is None else int(sight.tokens[0, self.token]),
-            "codes": session.agent.config.tokenizer.vocab_size,
-            "layer": view.layer,
-            "head": view.head,
+            "code": None if token is None else int(sight.tokens[0, token]),
+            "codes": config.tokenizer.vocab_size,
         }
 
     # Commands
@@ -244,9 +243,9 @@ class Talk:
     def click(self, place: tuple[str, float, float]) -> None:
         """A click on a picture, at its pixels: points at a token, a step, a branch."""
         panel, x, y = place
-        match hit(view_of(self.session), panel, int(x), int(y)):
+        match hit(self.session, panel, int(x), int(y)):
             case "token", number:
-                self.token = number
+                self.session.token = number
             case "step", number:
                 self.session.seek(number)
             case "branch", number:
@@ -254,9 +253,9 @@ class Talk:
 
     def set_code(self, code: int) -> None:
         """Give the token that is pointed at another code, and dream on from there."""
-        if self.token is None:
+        if self.session.token is None:
             raise ConfigError("Point at a token first: click on the token grid.")
-        self.session.edit(self.token, code)
+        self.session.edit(self.session.token, code)
 
     # Files
 
@@ -274,16 +273,15 @@ class Talk:
         session = self.session
         moments = moments or session.cursor.path()
         path = self.free_path(f"{session.place}-{session.driver}", ".mp4")
-        drawn = pictures(view_of(session), moments, self.panels)
+        drawn = pictures(session, moments, self.panels)
         save_video(drawn, path, session.speed)
         save_arrays(moments, path.with_suffix(".npz"))
         return self.offer(path, f"{path} and {path.stem}.npz")
 
     def sheet(self) -> Answer:
         """A contact sheet of the line from its start to here."""
-        session, path = self.session, self.free_path("sheet", ".png")
-        title = view_of(session).title
-        save_sheet(session.cursor.path(), session.meanings, title, path)
+        path = self.free_path("sheet", ".png")
+        save_sheet(self.session, self.session.cursor.path(), path)
         return self.offer(path, str(path))
 
     def keep(self) -> None:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
 
 import torch
 
@@ -40,6 +39,7 @@ from iris_core.play.worlds import (
 from iris_core.replay import Episode
 
 HISTORY = 2500  # moments held: more than Freeway's longest episode
+PLACES = {"game": "the real game", "dream": "the dream", "replay": "a recorded episode"}
 SPEEDS = (2, 5, 10, 15, 30, 60)  # frames a second
 
 Episodes = Mapping[str, Sequence[Episode] | Sequence[Path]]
@@ -52,6 +52,7 @@ class Session:
     methods of these names. temperature is that of the dream's frames,
     policy_temperature that of the agent's actions; by default the configuration's.
     first: the root of the tree. cursor: where the session is. here: where its world is.
+    token: the one that is pointed at. layer, head: those whose attention is shown.
     """
 
     first: Moment
@@ -78,8 +79,16 @@ class Session:
         self.speed = 15
         self.seed = seed
         self.kind, self.number = next(iter(self.episodes), ""), 0
+        self.token: int | None = None
+        self.layer = self.head = 0
         self.set_driver(driver)
         self.set_place(place)
+
+    @property
+    def title(self) -> str:
+        """The game, and who plays where."""
+        who = "" if self.place == "replay" else f", played by the {self.driver}"
+        return f"{self.agent.game}: {PLACES[self.place]}{who}"
 
     # Where, and from where
 
@@ -89,7 +98,7 @@ class Session:
         Raises:
             ConfigError: no such place, or there are no recorded episodes.
         """
-        if place not in get_args(Place):
+        if place not in PLACES:
             raise ConfigError(
                 f"{place!r} is no place to play: it is game, dream or replay."
             )
@@ -131,7 +140,9 @@ class Session:
         self.playing = self.anew = False
         with self.computing():
             sight, memory = self.world.start(self.seed)
-            self.plant(self.moment(sight, None, None, memory))
+            moment = self.moment(sight, None, None, memory)
+        self.first = self.cursor = self.here = moment
+        self.held = 1
 
     def new_start(self, seed: int | None = None) -> None:
         """Another start: the next seed's, or this one's."""
@@ -143,7 +154,7 @@ class Session:
 
     def set_driver(self, driver: Driver) -> None:
         """Let the agent act, or a human; at any moment."""
-        if driver not in get_args(Driver):
+        if driver not in ("agent", "human"):
             raise ConfigError(f"{driver!r} does not play: it is agent or human.")
         self.driver: Driver = driver
 
@@ -217,8 +228,8 @@ class Session:
                 f"Action {action} does not exist; there are {len(self.meanings)}."
             )
         self.arrive()
-        scripted = self.world.script()
-        action = action if scripted is None else scripted
+        if self.place == "replay":
+            action = self.recorded.action
         with self.computing():
             sight = self.world.step(action)
             self.grow(self.moment(sight, self.cursor, action, self.cursor.memory))
@@ -250,11 +261,6 @@ class Session:
         )
 
     # The tree
-
-    def plant(self, moment: Moment) -> None:
-        """A tree of one moment."""
-        self.first = self.cursor = self.here = moment
-        self.held = 1
 
     def grow(self, moment: Moment) -> None:
         """Add a moment behind the cursor and go there."""
@@ -330,7 +336,8 @@ class Session:
     # Other dreams
 
     def edit(self, token: int, code: int) -> None:
-        """Put another code in the current frame of a dream: a branch from here.
+        """Put another code in the current frame of a dream: a branch from here, or
+        another dream if this is the first frame.
 
         Raises:
             ConfigError: not in a dream, or no such token or code.
@@ -340,27 +347,24 @@ class Session:
             raise ConfigError(
                 "Only a dream's tokens can be changed: dream from here first."
             )
-        tokens = old.sight.tokens.clone()
-        codes = self.agent.config.tokenizer.vocab_size
-        if not (0 <= token < tokens.shape[1] and 0 <= code < codes):
+        count, codes = old.sight.tokens.shape[1], self.agent.config.tokenizer.vocab_size
+        if not (0 <= token < count and 0 <= code < codes):
             raise ConfigError(
                 f"There is no token {token} with code {code}: a frame has"
-                f" {tokens.shape[1]} tokens, of {codes} codes."
+                f" {count} tokens, of {codes} codes."
             )
+        tokens = old.sight.tokens.clone()
         tokens[0, token] = code
-        with self.computing():
-            frame = to_pixels(self.imagination.dream.restore(tokens, old.sight.past))[0]
-            sight = replace(
-                old.sight, frame=frame, tokens=tokens, foresight=None, game=None
-            )
-            moment = self.moment(sight, old.parent, old.action, old.before)
-        if old.parent is None:  # the first frame itself: the dream begins with this one
+        if old.parent is None:
             known = torch.cat([begin.tokens[:, :-1], tokens[:, None]], dim=1)
             self.dream.begin = replace(begin, tokens=known, game=None)
-            self.plant(moment)
-        else:
-            self.cursor = old.parent
-            self.grow(moment)
+            return self.reset()
+        with self.computing():
+            frame = to_pixels(self.imagination.dream.restore(tokens, old.sight.past))[0]
+            sight = replace(old.sight, frame=frame, tokens=tokens, foresight=None)
+            moment = self.moment(sight, old.parent, old.action, old.parent.memory)
+        self.cursor = old.parent
+        self.grow(moment)
 
     def dream_from_here(self) -> None:
         """Leave the game, or the recorded episode, for the dream that begins here."""

@@ -30,21 +30,18 @@ PATIENCE = 120  # more of them, at most, until something moves
 class Sight:
     """What a world shows after a step, and what it takes to go on from there.
 
-    frame: uint8 (64, 64, 3). tokens: (1, K). picture: the emulator's own, packed.
-    foresight: what the world model expected, if it was asked. past: the blocks that it
-    remembers. filled: how many those are, and the most. refreshed: the memory was
-    filled again on the way here. game: the game's state, now and then.
+    frame: uint8 (64, 64, 3). tokens: (1, K). foresight: what the world model expected,
+    if it was asked. past: the blocks that it remembers. picture: the emulator's own,
+    packed. game: the game's state, now and then.
     """
 
     frame: np.ndarray
     tokens: Tensor
     reward: float = 0.0
     end: bool = False
-    picture: tuple[tuple[int, ...], bytes] | None = None
     foresight: Foresight | None = None
     past: tuple[Tensor, ...] = ()
-    filled: tuple[int, int] = (0, 0)
-    refreshed: bool = False
+    picture: tuple[tuple[int, ...], bytes] | None = None
     game: GameState | None = None
 
 
@@ -70,6 +67,12 @@ class Moment:
     parent: Moment | None = None
     children: list[Moment] = field(default_factory=list)
     next: Moment | None = None
+
+    @property
+    def refreshed(self) -> bool:
+        """Whether the world model's memory was filled again on the way here."""
+        parent = self.parent
+        return parent is not None and 0 < len(self.sight.past) <= len(parent.sight.past)
 
     def path(self) -> list[Moment]:
         """From the first moment held to this one."""
@@ -110,20 +113,6 @@ class World(ABC):
     def restore(self, moment: Moment) -> None:
         """Be at a moment of the past again."""
 
-    def script(self) -> int | None:
-        """The action that must come next; None where it is free."""
-        return None
-
-    def remembered(self, sight: Sight, foresight: Foresight | None = None) -> Sight:
-        """A sight with what the world model expected of it, and what it remembers."""
-        return replace(
-            sight,
-            foresight=foresight,
-            past=tuple(self.imagination.dream.past),
-            filled=self.imagination.filled,
-            refreshed=foresight is not None and self.imagination.refreshed,
-        )
-
 
 class DreamWorld(World):
     """The world model's dream from a start that can be another one each time."""
@@ -144,8 +133,8 @@ class DreamWorld(World):
         self, reward: float = 0.0, end: bool = False, foresight: Foresight | None = None
     ) -> Sight:
         dream = self.imagination.dream
-        sight = Sight(to_pixels(dream.frames)[0], dream.tokens, reward, end)
-        return self.remembered(sight, foresight)
+        frame, past = to_pixels(dream.frames)[0], tuple(dream.past)
+        return Sight(frame, dream.tokens, reward, end, foresight, past)
 
     def restore(self, moment: Moment) -> None:
         self.imagination.dream.restore(moment.sight.tokens, moment.sight.past)
@@ -157,12 +146,10 @@ class WatchedWorld(World):
     followed: whether the imagination is where this world is.
     """
 
-    def __init__(self, agent: Agent, imagination: Imagination) -> None:
-        super().__init__(agent, imagination)
-        self.watch = True
-        self.followed = False
-        self.steps = 0
-        self.tokens = torch.empty(0)
+    watch = True
+    followed = False
+    steps = 0
+    tokens = torch.empty(0)
 
     def sight(
         self,
@@ -181,7 +168,8 @@ class WatchedWorld(World):
             self.imagination.start(before[:, None], before.new_zeros(1, 0))
         self.followed = True
         _, _, foresight = self.imagination.step(action, self.tokens)
-        return self.remembered(sight, foresight)
+        past = tuple(self.imagination.dream.past)
+        return replace(sight, foresight=foresight, past=past)
 
     def restore(self, moment: Moment) -> None:
         self.steps, self.tokens = moment.step, moment.sight.tokens
@@ -240,7 +228,9 @@ class EpisodeWorld(WatchedWorld):
         end = self.steps == len(self.episode)
         return self.sight(self.pixels(), action, reward, end)
 
-    def script(self) -> int | None:
+    @property
+    def action(self) -> int:
+        """The one that must come next."""
         return int(self.episode.actions[self.steps])
 
     def pixels(self) -> np.ndarray:
