@@ -14,7 +14,7 @@ from playing import make_agent
 
 from iris_core import cli
 from iris_core.config import ConfigError
-from iris_core.play.recording import free_name, keep_episode, save_video, to_episode
+from iris_core.play.recording import free_path, keep_episode, save_video, to_episode
 from iris_core.play.render import PANELS, hit, render
 from iris_core.play.server import Server, Talk
 from iris_core.play.session import Session
@@ -48,9 +48,9 @@ def talk(tmp_path) -> Talk:
     return Talk(make_session(steps=0), tmp_path)
 
 
-def tell(talk: Talk, command: str, value=None, **more) -> dict:
+def tell(talk: Talk, command: str, *args) -> dict:
     """The state after a command; an error fails."""
-    header, _ = talk.answer({"do": command, "value": value, **more})
+    header, _ = talk.answer({"do": command, "args": args})
     assert header["kind"] == "frame", header
     return header["state"]
 
@@ -172,9 +172,9 @@ def test_play_becomes_an_episode_to_learn_from(tmp_path):
 
 
 def test_names_are_free(tmp_path):
-    assert free_name(tmp_path, "a") == "a-001"
+    assert free_path(tmp_path, "a", "png").name == "a-001.png"
     (tmp_path / "a-001.mp4").touch()
-    assert free_name(tmp_path, "a") == "a-002"
+    assert free_path(tmp_path, "a", "png").name == "a-002.png"
 
 
 # Talking
@@ -202,7 +202,7 @@ def test_hello_says_what_the_page_needs(talk):
 
 def test_every_command_of_the_keyboard_exists(talk):
     header, _ = talk.answer({"do": "hello"})
-    assert {command for command, _ in header["commands"].values()} <= set(talk.actions)
+    assert {command for command, _ in header["commands"].values()} <= set(talk.commands)
 
 
 def test_a_paused_page_gets_no_new_frames(talk):
@@ -215,8 +215,8 @@ def test_a_paused_page_gets_no_new_frames(talk):
 
 def test_held_keys_arrive(talk):
     tell(talk, "driver")
-    assert tell(talk, "step", held=["ArrowRight"])["action"] == "RIGHT"
-    assert tell(talk, "step", action=1)["action"] == "LEFT"
+    assert tell(talk, "step", ["ArrowRight"])["action"] == "RIGHT"
+    assert tell(talk, "step", [], 1)["action"] == "LEFT"
     assert tell(talk, "act", 2)["action"] == "RIGHT"
 
 
@@ -237,7 +237,7 @@ def test_controls(talk):
     assert tell(talk, "policy_temperature", 2)["policy_temperature"] == 2
     assert tell(talk, "seed", 7)["seed"] == 7
     assert tell(talk, "panel", "tokens")["panels"] == ["frame", "tokens", "policy"]
-    assert tell(talk, "click", ["tokens", 70, 70])["token"] == 5
+    assert tell(talk, "click", "tokens", 70, 70)["token"] == 5
     code = (tell(talk, "look")["code"] + 1) % 32
     assert tell(talk, "code", code)["code"] == code
     assert tell(talk, "place", "game")["place"] == "game"
@@ -251,10 +251,10 @@ def test_controls(talk):
 def test_errors_are_answers(talk):
     header, _ = talk.answer({"do": "moon"})
     assert header["kind"] == "error" and "There is no command 'moon'" in header["text"]
-    header, _ = talk.answer({"do": "place", "value": "replay"})
+    header, _ = talk.answer({"do": "place", "args": ["replay"]})
     assert "no recorded episodes" in header["text"]
-    header, _ = talk.answer({"do": "seek", "value": "x"})
-    assert "Traceback" in header["text"] and "ValueError" in header["text"]
+    header, _ = talk.answer({"do": "seek", "args": ["x"]})
+    assert "Traceback" in header["text"] and "TypeError" in header["text"]
 
 
 def test_saving_and_keeping(talk, tmp_path):

@@ -33,7 +33,7 @@ def test_the_view_that_asked_is_answered(player):
 
 
 def test_errors_reach_the_page(player):
-    player.hear(player, {"do": "seek", "value": None, "view": "a"}, [])
+    player.hear(player, {"do": "seek", "view": "a"}, [])
     header, _ = player.sent[0]
     assert header["kind"] == "error" and "TypeError" in header["text"]
 

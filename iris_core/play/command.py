@@ -10,7 +10,7 @@ from pathlib import Path
 from iris_core.config.schema import ConfigError
 from iris_core.play.options import MODES
 from iris_core.play.recording import (
-    free_name,
+    free_path,
     keep_episode,
     pictures,
     save_arrays,
@@ -39,7 +39,8 @@ def play(args: argparse.Namespace) -> int:
             " --serve, and open the address that it prints."
         )
     advance(session, args.steps)
-    out = args.out or free_path(recordings, session, args.mode)
+    game = session.agent.game
+    out = args.out or free_path(recordings, f"{game}-{args.mode}", "mp4")
     write(session, out, args)
     print(out)
     return 0
@@ -53,7 +54,7 @@ def record(args: argparse.Namespace) -> int:
         if episode > 0:
             session.new_start()
         advance(session, args.steps)
-        video = free_path(folder, session, args.mode)
+        video = free_path(folder, f"{session.agent.game}-{args.mode}", "mp4")
         write(session, video, args)
         write(session, video.with_suffix(".png"), args)
         save_arrays(session.line, video.with_suffix(".npz"))
@@ -81,11 +82,6 @@ def advance(session: Session, steps: int) -> None:
     for _ in range(steps):
         if not session.cursor.sight.end:
             session.advance()
-
-
-def free_path(folder: Path, session: Session, mode: str) -> Path:
-    """A new video's place in a folder."""
-    return folder / f"{free_name(folder, f'{session.agent.game.lower()}-{mode}')}.mp4"
 
 
 def write(session: Session, path: Path, args: argparse.Namespace) -> None:

@@ -135,8 +135,8 @@ class Page {
 
   // Asking and being answered
 
-  tell(command, value = null, more = {}) {
-    this.questions.push({ do: command, value, ...more });
+  tell(command, ...args) {
+    this.questions.push({ do: command, args });
     this.ask();
   }
 
@@ -169,7 +169,7 @@ class Page {
     this.tick = requestAnimationFrame((now) => {
       if (now >= this.lastAsked + 1000 / this.state.speed - 4) {
         this.lastAsked = now;
-        this.tell("next", null, { held: this.takeKeys(), action: this.heldAction });
+        this.tell("next", this.takeKeys(), this.heldAction);
       }
       this.goOn();
     });
@@ -224,44 +224,36 @@ class Page {
     canvas.classList.toggle("hit", CLICKED.includes(panel));
     canvas.addEventListener("click", ({ offsetX, offsetY }) => {
       const scale = canvas.width / canvas.clientWidth;
-      this.tell("click", [panel, offsetX * scale, offsetY * scale]);
+      this.tell("click", panel, offsetX * scale, offsetY * scale);
     });
     this.canvases.set(panel, canvas);
     return canvas;
   }
 
   showState(s) {
+    const { parts } = this;
+    const [remembered, most] = s.memory;
+    const recording = s.recording !== null;
     const texts = {
       title: s.title,
       header: s.header,
       driver: s.driver === "agent" ? "agent plays" : "you play",
       play: s.playing ? "❚❚ pause" : "▶ play",
       speed: `${s.speed} a second`,
-      memory: s.memory[1] ? `memory ${s.memory[0]} of ${s.memory[1]}` : "",
+      memory: `memory ${remembered} of ${most}`,
       branch: `branch ${s.branch} of ${s.branches}`,
-      record: s.recording === null ? "● record" : `■ stop (${s.recording})`,
+      record: recording ? `■ stop (${s.recording})` : "● record",
       token: `token ${s.token}, code`,
       saved: s.saved ? `saved: ${s.saved}` : "",
     };
-    const on = {
-      driver: s.driver === "human",
-      record: s.recording !== null,
-      twin: s.twin,
-      bar: s.refreshed,
-    };
-    const shown = {
-      episode: s.place === "replay",
-      over: s.end,
-      editor: s.token !== null,
-      bar: s.memory[1],
-    };
-    const { parts } = this;
+    const on = { driver: s.driver === "human", record: recording, twin: s.twin, bar: s.refreshed };
+    const shown = { episode: s.place === "replay", over: s.end, editor: s.token !== null };
     for (const [name, text] of Object.entries(texts)) {
       if (parts[name].textContent !== text) parts[name].textContent = text;
     }
     for (const name in on) parts[name].classList.toggle("on", on[name]);
     for (const name in shown) parts[name].hidden = !shown[name];
-    Object.assign(parts.bar, { value: s.memory[0], max: s.memory[1] || 1 });
+    Object.assign(parts.bar, { value: remembered, max: most });
     for (const input of this.inputs) {
       if (input.type === "checkbox") input.checked = s.panels.includes(input.name);
       else if (document.activeElement !== input) input.value = s[input.name];
@@ -320,7 +312,7 @@ class Page {
   press({ command, by }) {
     if (!command) return;
     const { code, codes } = this.state ?? {};
-    this.tell(command, by ? (code + Number(by) + codes) % codes : null);
+    this.tell(command, ...(by ? [(code + Number(by) + codes) % codes] : []));
     this.root.focus({ preventScroll: true }); // the space bar is the game's
   }
 
@@ -347,7 +339,7 @@ class Page {
       this.keysDown.add(key);
       this.keysTapped.add(key);
       const paused = !this.state.playing && this.state.driver === "human";
-      if (paused) this.tell("step", null, { held: this.takeKeys() });
+      if (paused) this.tell("step", this.takeKeys());
     } else if (this.commandKeys?.[key]) {
       event.preventDefault();
       const [command] = this.commandKeys[key];

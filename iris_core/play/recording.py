@@ -122,9 +122,9 @@ def save_sheet(session: Session, moments: Sequence[Moment], path: Path) -> None:
     save_png(sheet, path)
 
 
-def free_name(folder: Path, name: str) -> str:
-    """The name with the first number that no file in the folder has."""
+def free_path(folder: Path, name: str, kind: str) -> Path:
+    """A path in lower case, with the first number that no file in the folder has."""
     number = 1
-    while any(folder.glob(f"{name}-{number:03d}.*")):
+    while any(folder.glob(f"{name.lower()}-{number:03d}.*")):
         number += 1
-    return f"{name}-{number:03d}"
+    return folder / f"{name.lower()}-{number:03d}.{kind}"

@@ -42,6 +42,7 @@ ROWS, ROW = 6, 56  # branches drawn, and the height of one
 COLUMNS, COLUMN, LEFT = 9, 50, 56  # frames of a branch, their width, and what is before
 MOST = 8.0  # nats, the top of the colour scale
 BLOCKS = 4  # whose attention is shown
+NEAREST = Image.Resampling.NEAREST
 ORANGE, GREY = "#E69F00", "#d0d0d0"
 
 
@@ -124,7 +125,9 @@ def attention(session: Session, moment: Moment) -> np.ndarray:
         return note("the world model saw nothing before")
     tile = (WIDE - 3 * GAP) // BLOCKS
     sheet, draw = blank(WIDE, tile + 3 * LINE)
-    layer, head = attending_head(session)
+    model = session.agent.config.world_model
+    layer = min(session.layer, model.num_layers - 1)
+    head = min(session.head, model.num_heads - 1)
     weights, frames = attended(session, moment, layer, head)
     top = float(weights.max()) or 1.0
     told = f"layer {layer + 1}, head {head + 1}, token {session.token or 0}"
@@ -326,19 +329,9 @@ def heat(picture: np.ndarray, weights: np.ndarray, side: int) -> Image.Image:
     """Weights (n,) in [0, 1] of a square grid, laid on a frame in grey."""
     grid = round(len(weights) ** 0.5)
     colours = matplotlib.colormaps["inferno"](weights.reshape(grid, grid), bytes=True)
-    laid = Image.fromarray(colours[..., :3]).resize(
-        (side, side), Image.Resampling.NEAREST
-    )
+    laid = Image.fromarray(colours[..., :3])
     grey = Image.fromarray(picture).convert("L").convert("RGB").resize((side, side))
-    return Image.blend(grey, laid, 0.65)
-
-
-def attending_head(session: Session) -> tuple[int, int]:
-    """Layer and head whose attention is shown, of those that there are."""
-    model = session.agent.config.world_model
-    return min(session.layer, model.num_layers - 1), min(
-        session.head, model.num_heads - 1
-    )
+    return Image.blend(grey, laid.resize((side, side), NEAREST), 0.65)
 
 
 def attended(
@@ -418,8 +411,7 @@ def fit(picture: np.ndarray) -> np.ndarray:
     """A game's picture as large as a panel, without smoothing; others as they are."""
     if picture.shape[:2] not in ((64, 64), (210, 160)):
         return picture  # the emulator's pixels, 210x160, are not square
-    nearest = Image.Resampling.NEAREST
-    return np.array(Image.fromarray(picture).resize((SIDE, SIDE), nearest))
+    return np.array(Image.fromarray(picture).resize((SIDE, SIDE), NEAREST))
 
 
 def arrange(

@@ -3,7 +3,7 @@
 The page asks, and asks again when it has drawn the answer, so nothing runs by itself:
 a paused, closed or forgotten page leaves nothing behind.
 
-A message is {"do": command, "value": ..., "view": who asks}. An answer is a header,
+A message is {"do": command, "args": [...], "view": who asks}. An answer is a header,
 ready for JSON and with the same "view", and bytes: {"kind": "frame"} with the state and
 pictures as RGBA one behind another, {"kind": "file"} with a file to download,
 {"kind": "hello"}, or {"kind": "error"} with a text.
@@ -40,7 +40,7 @@ import numpy as np
 from iris_core.config.schema import ConfigError
 from iris_core.play.keys import COMMANDS, key_map
 from iris_core.play.recording import (
-    free_name,
+    free_path,
     keep_episode,
     pictures,
     save_arrays,
@@ -82,47 +82,42 @@ class Talk:
         self.recorded: list[Moment] | None = None
         self.saved = ""
         self.asked_at = 0.0
-        self.actions: dict[str, Callable[[], Answer | None]] = {
+        self.commands: dict[str, Callable[..., Answer | None]] = {
             "hello": self.hello,
             "look": self.frame,
             "next": self.next,
             "step": self.step,
             "play": session.play_or_pause,
+            "act": session.act,
             "back": session.back,
+            "seek": session.seek,
             "first": partial(session.seek, 0),
             "last": partial(session.seek, sys.maxsize),
             "reset": session.reset,
             "new": session.new_start,
-            "driver": session.change_driver,
+            "seed": session.new_start,
+            "place": session.set_place,
+            "driver": session.set_driver,
+            "kind": session.set_episode,
+            "number": partial(session.set_episode, None),
             "slower": partial(session.change_speed, -1),
             "faster": partial(session.change_speed, 1),
+            "temperature": partial(setattr, session, "temperature"),
+            "policy_temperature": partial(setattr, session, "policy_temperature"),
             "branch": session.branch,
             "earlier": partial(session.change_branch, -1),
             "later": partial(session.change_branch, 1),
             "here": session.dream_from_here,
+            "code": self.set_code,
+            "panel": self.switch_panel,
             "twin": self.twin,
+            "layer": partial(setattr, session, "layer"),
+            "head": partial(setattr, session, "head"),
+            "click": self.click,
             "record": self.record,
             "save": self.save,
             "sheet": self.sheet,
             "keep": self.keep,
-        }
-        self.settings: dict[str, tuple[Callable, Callable[[Any], None]]] = {
-            "act": (int, session.act),
-            "seek": (int, session.seek),
-            "seed": (int, session.new_start),
-            "place": (str, session.set_place),
-            "kind": (str, session.set_episode),
-            "number": (int, partial(session.set_episode, None)),
-            "temperature": (float, partial(setattr, session, "temperature")),
-            "policy_temperature": (
-                float,
-                partial(setattr, session, "policy_temperature"),
-            ),
-            "panel": (str, self.switch_panel),
-            "layer": (int, partial(setattr, session, "layer")),
-            "head": (int, partial(setattr, session, "head")),
-            "click": (tuple, self.click),
-            "code": (int, self.set_code),
         }
         self.watch()
 
@@ -140,16 +135,11 @@ class Talk:
     def obey(self, message: Mapping[str, Any]) -> Answer:
         """A command that has no answer of its own is answered with a frame."""
         self.asked_at = time.perf_counter()
-        self.held, self.wish = message.get("held", ()), message.get("action")
-        command = str(message.get("do"))
-        if command in self.actions:
-            return self.actions[command]() or self.frame()
-        if command not in self.settings:
-            known = ", ".join([*self.actions, *self.settings])
+        command = message.get("do")
+        if command not in self.commands:
+            known = ", ".join(self.commands)
             raise ConfigError(f"There is no command {command!r}; there are: {known}.")
-        kind, change = self.settings[command]
-        change(kind(message.get("value")))
-        return self.frame()
+        return self.commands[command](*message.get("args", ())) or self.frame()
 
     # Answers
 
@@ -215,14 +205,14 @@ class Talk:
 
     # Commands
 
-    def next(self) -> None:
+    def next(self, held: Sequence[str] = (), action: int | None = None) -> None:
         """The next frame, if the session is playing."""
         if self.session.playing:
-            self.session.advance(self.held, self.wish)
+            self.session.advance(held, action)
 
-    def step(self) -> None:
+    def step(self, held: Sequence[str] = (), action: int | None = None) -> None:
         self.session.playing = False
-        self.session.advance(self.held, self.wish)
+        self.session.advance(held, action)
 
     def switch_panel(self, name: str) -> None:
         """A panel on or off."""
@@ -240,9 +230,8 @@ class Talk:
         self.session.set_twin("twin" not in self.panels)
         self.switch_panel("twin")
 
-    def click(self, place: tuple[str, float, float]) -> None:
+    def click(self, panel: str, x: float, y: float) -> None:
         """A click on a picture, at its pixels: points at a token, a step, a branch."""
-        panel, x, y = place
         match hit(self.session, panel, int(x), int(y)):
             case "token", number:
                 self.session.token = number
@@ -270,17 +259,16 @@ class Talk:
     def save(self, moments: list[Moment] | None = None) -> Answer:
         """Save moments, or the line from its start to here, as video and arrays; the
         video is the answer, to download."""
-        session = self.session
-        moments = moments or session.cursor.path()
-        path = self.free_path(f"{session.place}-{session.driver}", ".mp4")
-        drawn = pictures(session, moments, self.panels)
-        save_video(drawn, path, session.speed)
+        session, moments = self.session, moments or self.session.cursor.path()
+        name = f"{session.agent.game}-{session.place}-{session.driver}"
+        path = free_path(self.folder, name, "mp4")
+        save_video(pictures(session, moments, self.panels), path, session.speed)
         save_arrays(moments, path.with_suffix(".npz"))
         return self.offer(path, f"{path} and {path.stem}.npz")
 
     def sheet(self) -> Answer:
         """A contact sheet of the line from its start to here."""
-        path = self.free_path("sheet", ".png")
+        path = free_path(self.folder, f"{self.session.agent.game}-sheet", "png")
         save_sheet(self.session, self.session.cursor.path(), path)
         return self.offer(path, str(path))
 
@@ -288,10 +276,6 @@ class Talk:
         """Add the line from its start to here to a replay."""
         path = keep_episode(self.session.cursor.path(), self.folder / "replay")
         self.saved = str(path)
-
-    def free_path(self, what: str, suffix: str) -> Path:
-        game = self.session.agent.game.lower()
-        return self.folder / (free_name(self.folder, f"{game}-{what}") + suffix)
 
     def offer(self, path: Path, told: str) -> Answer:
         self.saved = told

@@ -152,15 +152,12 @@ class Session:
         self.dream.begin = None
         self.reset()
 
-    def set_driver(self, driver: Driver) -> None:
-        """Let the agent act, or a human; at any moment."""
+    def set_driver(self, driver: Driver | None = None) -> None:
+        """Let the agent act, or a human, at any moment; the other one if None."""
+        driver = driver or ("human" if self.driver == "agent" else "agent")
         if driver not in ("agent", "human"):
             raise ConfigError(f"{driver!r} does not play: it is agent or human.")
         self.driver: Driver = driver
-
-    def change_driver(self) -> None:
-        """From agent to human, or back."""
-        self.driver = "human" if self.driver == "agent" else "agent"
 
     @property
     def temperature(self) -> float:

@@ -39,31 +39,22 @@ def open_source(source: str | Path | Agent) -> Source:
 def run_episodes(run: Path) -> dict[str, list[Path]]:
     """What a run folder has: train (its replay), test, imagination, and best ones."""
     media = run / "media" / "episodes"
-    kinds = {
-        "train": [run / "replay", media / "train"],
-        "test": [media / "test"],
-        "imagination": [media / "imagination"],
-    }
+    folders = {kind: [media / kind] for kind in ("train", "test", "imagination")}
+    folders["train"].insert(0, run / "replay")
     found = {
-        kind: [path for folder in folders for path in sorted(folder.glob("*.npz"))]
-        for kind, folders in kinds.items()
+        kind: [path for folder in some for path in sorted(folder.glob("*.npz"))]
+        for kind, some in folders.items()
     }
-    found["best"] = [path for paths in found.values() for path in paths if best(path)]
-    return {kind: paths for kind, paths in found.items() if paths}
-
-
-def best(path: Path) -> bool:
-    return path.stem == "best"
+    best = [path for paths in found.values() for path in paths if path.stem == "best"]
+    return found | {"best": best}
 
 
 def neighbours(agent: Path, game: str) -> dict[str, list[Path]]:
     """Replays of the game beside a folder of agents: agents/, episodes/GAME_KIND/."""
     folders = sorted((agent.parent.parent / "episodes").glob(f"{game.lower()}_*"))
-    found = {
-        folder.name.partition("_")[2]: sorted(folder.glob("[0-9]*.npz"))
-        for folder in folders
-    }
-    return {kind: paths for kind, paths in found.items() if paths}
+    kinds = [folder.name.partition("_")[2] for folder in folders]
+    episodes = [sorted(folder.glob("[0-9]*.npz")) for folder in folders]
+    return dict(zip(kinds, episodes, strict=True))
 
 
 def load(episode: Episode | Path) -> Episode:

@@ -165,4 +165,4 @@ def test_its_own_page(page, address):
     wait(page, "s.step === '1'")
     player.locator("input[name=temperature]").fill("-1")
     player.locator("input[name=temperature]").press("Enter")
-    player.get_by_text("temperature is -1.0; it must be above 0").wait_for()
+    player.get_by_text("temperature is -1; it must be above 0").wait_for()
