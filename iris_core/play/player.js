@@ -24,8 +24,7 @@ const HTML = `
     <select name="kind" title="kind of episode"></select>
     <label>episode <input type="number" name="number" min="0"></label>
   </span>
-  <button data-command="new">new start</button>
-  <button data-command="reset">same start</button>
+  <button data-command="new">new start</button> <button data-command="reset">same start</button>
   <button data-command="here">dream from here</button>
   <button data-command="twin" data-part="twin">real game beside it</button>
 </div>
@@ -39,16 +38,12 @@ const HTML = `
   <button data-command="new">no: a new start</button>
 </div>
 <div class="row">
-  <button data-command="first">|◀</button>
-  <button data-command="back">◀ back</button>
+  <button data-command="first">|◀</button> <button data-command="back">◀ back</button>
   <button data-command="play" data-part="play"></button>
-  <button data-command="step">step ▶</button>
-  <button data-command="last">▶|</button>
-  <button data-command="slower">−</button>
-  <span data-part="speed"></span>
+  <button data-command="step">step ▶</button> <button data-command="last">▶|</button>
+  <button data-command="slower">−</button> <span data-part="speed"></span>
   <button data-command="faster">+</button>
-  <progress data-part="bar"></progress>
-  <span class="small" data-part="memory"></span>
+  <progress data-part="bar"></progress> <span class="small" data-part="memory"></span>
   <button data-command="record" data-part="record"></button>
   <button data-command="save">save all so far</button>
   <button data-command="sheet">contact sheet</button>
@@ -56,8 +51,7 @@ const HTML = `
 <div class="row" data-part="actions"></div>
 <div class="row">
   <button data-command="branch">branch here</button>
-  <button data-command="earlier">‹</button>
-  <span data-part="branch"></span>
+  <button data-command="earlier">‹</button> <span data-part="branch"></span>
   <button data-command="later">›</button>
   <span data-part="editor" hidden>
     <span data-part="token"></span> <input type="number" name="code" title="code" min="0">

@@ -8,15 +8,13 @@ ready for JSON and with the same "view", and bytes: {"kind": "frame"} with the s
 pictures as RGBA one behind another, {"kind": "file"} with a file to download,
 {"kind": "hello"}, or {"kind": "error"} with a text.
 
-`serve` is one program with one page, on this machine alone:
+`serve` shows one page on this machine alone:
 
-    GET  /SECRET/           the page, player.js and player.css
-    POST /SECRET/talk       a message; the answer is the header's length (4 bytes), the
-                            header as JSON, and the bytes
+    GET  /SECRET/       the page, player.js and player.css
+    POST /SECRET/talk   a message; the answer is the header's length (4 bytes), the
+                        header as JSON, and the bytes
 
-The secret in the address keeps other pages of the browser out. A browser opens several
-connections, so each has a thread, which ends with the program; messages are answered
-one after another.
+The secret in the address keeps other pages of the browser out.
 """
 
 from __future__ import annotations
@@ -315,7 +313,11 @@ FILES = {"player.js": "text/javascript", "player.css": "text/css"}
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one conversation; port 0 takes a free one."""
+    """Serves one conversation; port 0 takes a free one.
+
+    A browser opens several connections, each with a thread here; messages are answered
+    one after another.
+    """
 
     def __init__(self, talk: Talk, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)

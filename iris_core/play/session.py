@@ -19,7 +19,7 @@ import torch
 from iris_core.config.schema import ConfigError
 from iris_core.data.frames import to_pixels
 from iris_core.device import autocast_for
-from iris_core.envs import action_meanings
+from iris_core.envs import action_meanings, make_env
 from iris_core.models.actor_critic import State as Memory
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination
@@ -29,12 +29,11 @@ from iris_core.play.side_by_side import Twin
 from iris_core.play.source import load
 from iris_core.play.worlds import (
     DreamWorld,
-    EpisodeWorld,
     GameWorld,
     Moment,
+    Recording,
     Sight,
     Start,
-    World,
 )
 from iris_core.replay import Episode
 
@@ -70,10 +69,16 @@ class Session:
         self.agent = agent
         self.episodes = {k: v for k, v in (episodes or {}).items() if v}
         self.imagination = Imagination(agent)
-        self.game = GameWorld(agent, self.imagination)
+        game, self.recording = make_env(agent.config.env, "test"), Recording()
+        self.game = GameWorld(agent, self.imagination, game)
+        self.recorded = GameWorld(agent, self.imagination, self.recording)
         self.dream = DreamWorld(agent, self.imagination)
-        self.recorded = EpisodeWorld(agent, self.imagination)
-        self.meanings = action_meanings(self.game.env)  # an agent may not know them
+        self.worlds: dict[Place, GameWorld | DreamWorld] = {
+            "game": self.game,
+            "dream": self.dream,
+            "replay": self.recorded,
+        }
+        self.meanings = action_meanings(game)  # an agent may not know them
         agent.check_game(agent.game, self.meanings)
         self.chance = torch.Generator(agent.device)
         self.speed = 15
@@ -125,21 +130,15 @@ class Session:
         self.kind, self.number = kind, number % len(self.episodes[kind])
         self.set_place("replay")
 
-    @property
-    def world(self) -> World:
-        if self.place == "replay":
-            return self.recorded
-        return self.game if self.place == "game" else self.dream
-
     def reset(self) -> None:
         """The same start again."""
         if self.place == "replay":
-            self.recorded.episode = load(self.episodes[self.kind][self.number])
+            self.recording.episode = load(self.episodes[self.kind][self.number])
         self.chance.manual_seed(self.seed)
         self.twin: Twin | None = None
         self.playing = self.anew = False
         with self.computing():
-            sight, memory = self.world.start(self.seed)
+            sight, memory = self.worlds[self.place].start(self.seed)
             moment = self.moment(sight, None, None, memory)
         self.first = self.cursor = self.here = moment
         self.held = 1
@@ -224,18 +223,18 @@ class Session:
             raise ConfigError(
                 f"Action {action} does not exist; there are {len(self.meanings)}."
             )
-        self.arrive()
         if self.place == "replay":
-            action = self.recorded.action
+            action = int(self.recording.episode.actions[self.cursor.step])
+        self.arrive()
         with self.computing():
-            sight = self.world.step(action)
+            sight = self.worlds[self.place].step(action)
             self.grow(self.moment(sight, self.cursor, action, self.cursor.memory))
 
     def arrive(self) -> None:
         """Bring the world to where the cursor is."""
         if self.here is not self.cursor:
             with self.computing():
-                self.world.restore(self.cursor)
+                self.worlds[self.place].restore(self.cursor)
             self.here = self.cursor
 
     def moment(
@@ -273,7 +272,7 @@ class Session:
         and the branches that grew there."""
         path = self.cursor.path()
         later = path[len(path) // 10 + 1 :]
-        fit = [m for m in later if self.place != "game" or m.sight.game] or path[-1:]
+        fit = [m for m in later if self.place == "dream" or m.sight.game] or path[-1:]
         self.first, self.twin = fit[0], None
         self.first.parent = None
         self.held = sum(1 for _ in self.all_moments())

@@ -21,10 +21,10 @@ STEPS = 3  # above it: what is lost stays lost, a wobble does not last
 class Twin:
     """Frames of the game at every moment of a dream's path, and how far they are off.
 
-    frames, seen: uint8 (64, 64, 3), as the game draws them and as their tokens show
-    them. divergence: of the dream from `seen`, so that what the tokenizer loses does
-    not count. parted: the first of STEPS indices of the path where it is above PARTED.
-    ended: the game was over, so that nothing can be compared from there on.
+    seen: uint8 (64, 64, 3), as their tokens show them. divergence: of the dream from
+    these, so that what the tokenizer loses does not count. parted: the first of STEPS
+    indices of the path where it is above PARTED. ended: the game was over, so that
+    nothing can be compared from there on.
     """
 
     def __init__(self, agent: Agent, start: State) -> None:
@@ -36,7 +36,6 @@ class Twin:
     def begin(self) -> None:
         self.ended = False
         self.path: list[Moment] = []
-        self.frames: list[np.ndarray] = []
         self.seen: list[np.ndarray] = []
         self.divergence: list[float] = []
         self.parted: int | None = None
@@ -59,7 +58,6 @@ class Twin:
             self.ended = terminated or truncated
         seen = to_pixels(self.agent.tokenizer.decode(tokenize(self.agent, pixels)))[0]
         self.path.append(moment)
-        self.frames.append(pixels)
         self.seen.append(seen)
         self.divergence.append(divergence(moment.sight.frame, seen))
         off = len(self.path) >= STEPS and min(self.divergence[-STEPS:]) > PARTED

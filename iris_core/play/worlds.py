@@ -6,8 +6,8 @@ A world starts, takes actions, and goes back to any moment that it came through.
 from __future__ import annotations
 
 import zlib
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,30 +94,13 @@ class Start:
     game: GameState | None = None
 
 
-class World(ABC):
-    """A place that is stepped by actions."""
+class DreamWorld:
+    """The world model's dream from a start that can be another one each time."""
 
     def __init__(self, agent: Agent, imagination: Imagination) -> None:
         self.agent = agent
         self.imagination = imagination
-
-    @abstractmethod
-    def start(self, seed: int) -> tuple[Sight, Memory]:
-        """The first sight, and the policy's memory before it."""
-
-    @abstractmethod
-    def step(self, action: int) -> Sight:
-        """Take an action."""
-
-    @abstractmethod
-    def restore(self, moment: Moment) -> None:
-        """Be at a moment of the past again."""
-
-
-class DreamWorld(World):
-    """The world model's dream from a start that can be another one each time."""
-
-    begin: Start | None = None  # None: found in the game, by the seed
+        self.begin: Start | None = None  # None: found in the game, by the seed
 
     def start(self, seed: int) -> tuple[Sight, Memory]:
         if self.begin is None:
@@ -140,16 +123,28 @@ class DreamWorld(World):
         self.imagination.dream.restore(moment.sight.tokens, moment.sight.past)
 
 
-class WatchedWorld(World):
-    """A world that is not the world model's own, which looks on if `watch`.
+class GameWorld:
+    """The real game, or a recording of it. The world model looks on if `watch`;
+    followed: whether the imagination is where the game is."""
 
-    followed: whether the imagination is where this world is.
-    """
+    def __init__(
+        self, agent: Agent, imagination: Imagination, env: Game | Recording
+    ) -> None:
+        self.agent = agent
+        self.imagination = imagination
+        self.env = env
+        self.tokens = torch.empty(0)
+        self.watch, self.followed = True, False
 
-    watch = True
-    followed = False
-    steps = 0
-    tokens = torch.empty(0)
+    def start(self, seed: int) -> tuple[Sight, Memory]:
+        self.steps = 0
+        pixels, _ = self.env.reset(seed=seed)
+        return self.sight(pixels), self.agent.new_state(1)
+
+    def step(self, action: int) -> Sight:
+        self.steps += 1
+        pixels, reward, terminated, truncated, _ = self.env.step(action)
+        return self.sight(pixels, action, float(reward), terminated or truncated)
 
     def sight(
         self,
@@ -158,9 +153,12 @@ class WatchedWorld(World):
         reward: float = 0.0,
         end: bool = False,
     ) -> Sight:
-        """What the world shows after an action; None at a start."""
+        """What the game shows after an action; None at a start."""
         before, self.tokens = self.tokens, tokenize(self.agent, pixels)
-        sight = Sight(pixels, self.tokens, reward, end)
+        screen, keep = self.env.render(), self.steps % KEY == 0
+        picture = None if screen is None else pack(np.asarray(screen))
+        game = self.env.get_state() if keep else None
+        sight = Sight(pixels, self.tokens, reward, end, picture=picture, game=game)
         if not self.watch or action is None:
             self.followed = False
             return sight
@@ -176,33 +174,6 @@ class WatchedWorld(World):
         self.followed = bool(moment.sight.past)
         if self.followed:
             self.imagination.dream.restore(self.tokens, moment.sight.past)
-
-
-class GameWorld(WatchedWorld):
-    """The real game, by its test settings."""
-
-    def __init__(self, agent: Agent, imagination: Imagination) -> None:
-        super().__init__(agent, imagination)
-        self.env: Game = make_env(agent.config.env, "test")
-
-    def start(self, seed: int) -> tuple[Sight, Memory]:
-        self.steps = 0
-        pixels, _ = self.env.reset(seed=seed)
-        return self.with_game(self.sight(pixels)), self.agent.new_state(1)
-
-    def step(self, action: int) -> Sight:
-        self.steps += 1
-        pixels, reward, terminated, truncated, _ = self.env.step(action)
-        end = terminated or truncated
-        return self.with_game(self.sight(pixels, action, float(reward), end))
-
-    def with_game(self, sight: Sight) -> Sight:
-        """A sight with the emulator's picture and, now and then, the game's state."""
-        game = self.env.get_state() if self.steps % KEY == 0 else None
-        return replace(sight, picture=pack(np.asarray(self.env.render())), game=game)
-
-    def restore(self, moment: Moment) -> None:
-        super().restore(moment)
         played: list[int] = []  # since the last state that was kept
         while moment.sight.game is None:
             assert moment.parent is not None and moment.action is not None
@@ -213,30 +184,30 @@ class GameWorld(WatchedWorld):
             self.env.step(action)
 
 
-class EpisodeWorld(WatchedWorld):
-    """A recorded episode: what happens in it is fixed."""
+class Recording:
+    """A recorded episode as a game, in which all is fixed."""
 
     episode: Episode
 
-    def start(self, seed: int) -> tuple[Sight, Memory]:
-        self.steps = 0
-        return self.sight(self.pixels()), self.agent.new_state(1)
+    def reset(self, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
+        return self.set_state({"step": 0}), {}
 
-    def step(self, action: int) -> Sight:
-        reward = float(self.episode.rewards[self.steps])
-        self.steps += 1
-        end = self.steps == len(self.episode)
-        return self.sight(self.pixels(), action, reward, end)
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        reward = float(self.episode.rewards[self.at])
+        pixels = self.set_state({"step": self.at + 1})
+        return pixels, reward, self.at == len(self.episode), False, {}
 
-    @property
-    def action(self) -> int:
-        """The one that must come next."""
-        return int(self.episode.actions[self.steps])
+    def render(self) -> None:
+        """The emulator's picture is not in it."""
 
-    def pixels(self) -> np.ndarray:
+    def get_state(self) -> GameState:
+        return {"step": self.at}
+
+    def set_state(self, state: GameState) -> np.ndarray:
         """The last frame stands for the end too: what came after it is not kept."""
+        self.at: int = state["step"]
         frames = self.episode.frames
-        chw = frames[min(self.steps, len(frames) - 1)]
+        chw = frames[min(self.at, len(frames) - 1)]
         return np.ascontiguousarray(chw.transpose(1, 2, 0))
 
 
