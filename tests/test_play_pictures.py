@@ -14,9 +14,9 @@ from playing import make_agent
 
 from iris_core import cli
 from iris_core.config import ConfigError
-from iris_core.play.recording import free_path, keep_episode, save_video, to_episode
-from iris_core.play.render import PANELS, hit, render
-from iris_core.play.server import Server, Talk
+from iris_core.play.recording import add_to_replay, new_path, save_video, to_episode
+from iris_core.play.render import PANELS, hit_test, render
+from iris_core.play.server import PageServer, PlayServer
 from iris_core.play.session import Session
 from iris_core.replay import Replay
 
@@ -36,21 +36,21 @@ def make_branches(mode: str = "parallel", place: str = "dream") -> Session:
     session = make_session(mode, place=place)
     session.token = 5
     if place == "dream":
-        session.set_twin(True)
+        session.set_real_rollout(True)
         session.seek(2)
         session.act(1)
-        session.follow()
+        session.extend_real_rollout()
     return session
 
 
 @pytest.fixture
-def talk(tmp_path) -> Talk:
-    return Talk(make_session(steps=0), tmp_path)
+def server(tmp_path) -> PlayServer:
+    return PlayServer(make_session(steps=0), tmp_path)
 
 
-def tell(talk: Talk, command: str, *args) -> dict:
+def send(server: PlayServer, command: str, *args) -> dict:
     """The state after a command; an error fails."""
-    header, _ = talk.answer({"do": command, "args": args})
+    header, _ = server.answer({"do": command, "args": args})
     assert header["kind"] == "frame", header
     return header["state"]
 
@@ -79,7 +79,7 @@ def test_a_sheet_has_even_sides_and_holds_the_frame():
         y
         for y in range(40, 80)
         if np.array_equal(
-            sheet[y : y + 256 : 4, 8 : 8 + 256 : 4], session.cursor.sight.frame
+            sheet[y : y + 256 : 4, 8 : 8 + 256 : 4], session.cursor.obs.frame
         )
     )
     assert 40 < top < 80 and shown.shape == (256, 256, 3)
@@ -87,7 +87,7 @@ def test_a_sheet_has_even_sides_and_holds_the_frame():
 
 def test_original_input_and_reconstruction_are_three_things():
     session = make_branches(place="game")
-    frame = session.cursor.sight.frame
+    frame = session.cursor.obs.frame
     drawn = {name: draw(session, session.cursor) for name, (_, draw) in PANELS.items()}
     assert np.array_equal(drawn["input"], frame)
     assert np.array_equal(drawn["original"], frame)  # of Catch
@@ -106,32 +106,32 @@ def test_what_is_pointed_at_has_a_box():
 
 
 def test_unknown_panels_are_named():
-    with pytest.raises(ConfigError, match="moon cannot be drawn; panels are frame, "):
+    with pytest.raises(ConfigError, match="Unknown panel moon: choose among frame, "):
         render(make_branches(), ["moon"])
 
 
 def test_points_mean_something():
     session = make_branches()
-    assert hit(session, "tokens", 70, 70) == ("token", 5)
-    assert hit(session, "tokens", 255, 255) == ("token", 15)
-    assert hit(session, "timeline", 0, 5) == ("step", 0)
-    assert hit(session, "timeline", 511, 5) == ("step", 3)
-    assert hit(session, "tree", 100, 20) == ("branch", 0)
-    assert hit(session, "tree", 100, 80) == ("branch", 1)
-    assert hit(session, "policy", 1, 1) is None
+    assert hit_test(session, "tokens", 70, 70) == ("token", 5)
+    assert hit_test(session, "tokens", 255, 255) == ("token", 15)
+    assert hit_test(session, "timeline", 0, 5) == ("step", 0)
+    assert hit_test(session, "timeline", 511, 5) == ("step", 3)
+    assert hit_test(session, "tree", 100, 20) == ("branch", 0)
+    assert hit_test(session, "tree", 100, 80) == ("branch", 1)
+    assert hit_test(session, "policy", 1, 1) is None
 
 
 # Files
 
 
-def test_a_video_decodes_to_what_was_shown(talk, tmp_path):
-    tell(talk, "record")
+def test_a_video_decodes_to_what_was_shown(server, tmp_path):
+    send(server, "record")
     for _ in range(5):
-        tell(talk, "step")
-    assert tell(talk, "look")["recording"] == 6
-    header, data = talk.answer({"do": "record"})
+        send(server, "step")
+    assert send(server, "look")["recording"] == 6
+    header, data = server.answer({"do": "record"})
     assert header["kind"] == "file" and header["name"] == "catch-dream-agent-001.mp4"
-    shown = [moment.sight.frame for moment in talk.session.cursor.path()]
+    shown = [node.obs.frame for node in server.session.cursor.path()]
     kept = np.load(tmp_path / "catch-dream-agent-001.npz")
     assert np.array_equal(kept["frames"], shown)
     assert kept["actions"][0] == -1 and kept["steps"].tolist() == [0, 1, 2, 3, 4, 5]
@@ -161,8 +161,8 @@ def test_play_becomes_an_episode_to_learn_from(tmp_path):
     session = make_session(place="game", steps=30)
     episode = to_episode(session.cursor.path())
     assert len(episode) == 28 and episode.finished
-    keep_episode(session.cursor.path(), tmp_path)
-    path = keep_episode(session.cursor.path(), tmp_path)
+    add_to_replay(session.cursor.path(), tmp_path)
+    path = add_to_replay(session.cursor.path(), tmp_path)
     assert path.name == "000001.npz"
     kept = Replay.load(tmp_path)
     assert kept.num_episodes == 2
@@ -172,120 +172,121 @@ def test_play_becomes_an_episode_to_learn_from(tmp_path):
 
 
 def test_names_are_free(tmp_path):
-    assert free_path(tmp_path, "a", "png").name == "a-001.png"
+    assert new_path(tmp_path, "a", "png").name == "a-001.png"
     (tmp_path / "a-001.mp4").touch()
-    assert free_path(tmp_path, "a", "png").name == "a-002.png"
+    assert new_path(tmp_path, "a", "png").name == "a-002.png"
 
 
 # Talking
 
 
-def test_an_answer_is_json_and_pixels(talk):
-    header, data = talk.answer({"do": "look"})
+def test_an_answer_is_json_and_pixels(server):
+    header, data = server.answer({"do": "look"})
     json.dumps(header)
     first = header["pictures"][0]
     assert (first["panel"], first["height"], first["width"]) == ("frame", 64, 64)
     rgba = np.frombuffer(data[: 64 * 64 * 4], np.uint8).reshape(64, 64, 4)
-    assert np.array_equal(rgba[..., :3], talk.session.cursor.sight.frame)
+    assert np.array_equal(rgba[..., :3], server.session.cursor.obs.frame)
     assert (rgba[..., 3] == 255).all()
     sizes = [4 * p["height"] * p["width"] for p in header["pictures"]]
     assert sum(sizes) == len(data)
 
 
-def test_hello_says_what_the_page_needs(talk):
-    header, _ = talk.answer({"do": "hello"})
+def test_hello_says_what_the_page_needs(server):
+    header, _ = server.answer({"do": "hello"})
     assert header["actions"] == ["NOOP", "LEFT", "RIGHT"]
     assert header["keys"]["LEFT"] == ["ArrowLeft", "a"]
     assert header["commands"]["p"][0] == "play"
     json.dumps(header)
 
 
-def test_every_command_of_the_keyboard_exists(talk):
-    header, _ = talk.answer({"do": "hello"})
-    assert {command for command, _ in header["commands"].values()} <= set(talk.commands)
+def test_every_command_of_the_keyboard_exists(server):
+    header, _ = server.answer({"do": "hello"})
+    known = {command for command, _ in header["commands"].values()}
+    assert known <= set(server.commands)
 
 
-def test_a_paused_page_gets_no_new_frames(talk):
-    assert tell(talk, "next")["step"] == 0
-    assert tell(talk, "play")["playing"]
-    assert tell(talk, "next")["step"] == 1
-    assert not tell(talk, "play")["playing"]
-    assert tell(talk, "next")["step"] == 1
+def test_a_paused_page_gets_no_new_frames(server):
+    assert send(server, "next")["step"] == 0
+    assert send(server, "play")["playing"]
+    assert send(server, "next")["step"] == 1
+    assert not send(server, "play")["playing"]
+    assert send(server, "next")["step"] == 1
 
 
-def test_held_keys_arrive(talk):
-    tell(talk, "driver")
-    assert tell(talk, "step", ["ArrowRight"])["action"] == "RIGHT"
-    assert tell(talk, "step", [], 1)["action"] == "LEFT"
-    assert tell(talk, "act", 2)["action"] == "RIGHT"
+def test_held_keys_arrive(server):
+    send(server, "driver")
+    assert send(server, "step", ["ArrowRight"])["action"] == "RIGHT"
+    assert send(server, "step", [], 1)["action"] == "LEFT"
+    assert send(server, "act", 2)["action"] == "RIGHT"
 
 
-def test_controls(talk):
+def test_controls(server):
     for _ in range(3):
-        tell(talk, "step")
-    assert tell(talk, "back")["step"] == 2
-    assert tell(talk, "first")["step"] == 0
-    assert tell(talk, "last")["step"] == 3
-    assert tell(talk, "seek", 1)["step"] == 1
-    tell(talk, "branch")
-    assert tell(talk, "step")["branches"] == 2
-    assert tell(talk, "earlier")["branch"] == 1
-    assert tell(talk, "later")["branch"] == 2
-    assert tell(talk, "faster")["speed"] == 30
-    assert tell(talk, "slower")["speed"] == 15
-    assert tell(talk, "temperature", 0.5)["temperature"] == 0.5
-    assert tell(talk, "policy_temperature", 2)["policy_temperature"] == 2
-    assert tell(talk, "seed", 7)["seed"] == 7
-    assert tell(talk, "panel", "tokens")["panels"] == ["frame", "tokens", "policy"]
-    assert tell(talk, "click", "tokens", 70, 70)["token"] == 5
-    code = (tell(talk, "look")["code"] + 1) % 32
-    assert tell(talk, "code", code)["code"] == code
-    assert tell(talk, "place", "game")["place"] == "game"
-    assert tell(talk, "here")["place"] == "dream"
-    assert tell(talk, "twin")["twin"]
-    assert tell(talk, "head", 1)["head"] == 1
-    assert tell(talk, "layer", 9)["layer"] == 9
-    assert tell(talk, "reset")["step"] == 0
+        send(server, "step")
+    assert send(server, "back")["step"] == 2
+    assert send(server, "first")["step"] == 0
+    assert send(server, "last")["step"] == 3
+    assert send(server, "seek", 1)["step"] == 1
+    send(server, "branch")
+    assert send(server, "step")["branches"] == 2
+    assert send(server, "earlier")["branch"] == 1
+    assert send(server, "later")["branch"] == 2
+    assert send(server, "faster")["speed"] == 30
+    assert send(server, "slower")["speed"] == 15
+    assert send(server, "temperature", 0.5)["temperature"] == 0.5
+    assert send(server, "policy_temperature", 2)["policy_temperature"] == 2
+    assert send(server, "seed", 7)["seed"] == 7
+    assert send(server, "panel", "tokens")["panels"] == ["frame", "tokens", "policy"]
+    assert send(server, "click", "tokens", 70, 70)["token"] == 5
+    code = (send(server, "look")["code"] + 1) % 32
+    assert send(server, "code", code)["code"] == code
+    assert send(server, "place", "game")["place"] == "game"
+    assert send(server, "here")["place"] == "dream"
+    assert send(server, "twin")["twin"]
+    assert send(server, "head", 1)["head"] == 1
+    assert send(server, "layer", 9)["layer"] == 9
+    assert send(server, "reset")["step"] == 0
 
 
-def test_errors_are_answers(talk):
-    header, _ = talk.answer({"do": "moon"})
-    assert header["kind"] == "error" and "There is no command 'moon'" in header["text"]
-    header, _ = talk.answer({"do": "place", "args": ["replay"]})
+def test_errors_are_answers(server):
+    header, _ = server.answer({"do": "moon"})
+    assert header["kind"] == "error" and "Unknown command 'moon'" in header["text"]
+    header, _ = server.answer({"do": "place", "args": ["replay"]})
     assert "no recorded episodes" in header["text"]
-    header, _ = talk.answer({"do": "seek", "args": ["x"]})
+    header, _ = server.answer({"do": "seek", "args": ["x"]})
     assert "Traceback" in header["text"] and "TypeError" in header["text"]
 
 
-def test_saving_and_keeping(talk, tmp_path):
-    tell(talk, "step")
-    header, data = talk.answer({"do": "save"})
+def test_saving_and_keeping(server, tmp_path):
+    send(server, "step")
+    header, data = server.answer({"do": "save"})
     assert header["kind"] == "file" and data[4:8] == b"ftyp"
-    header, data = talk.answer({"do": "sheet"})
+    header, data = server.answer({"do": "sheet"})
     assert data.startswith(b"\x89PNG")
-    assert tell(talk, "keep")["saved"].endswith("000000.npz")
+    assert send(server, "keep")["saved"].endswith("000000.npz")
     assert Replay.load(tmp_path / "replay").num_steps == 1
 
 
-def test_the_page_without_a_notebook(talk):
-    server = Server(talk)
-    thread = threading.Thread(target=server.serve_forever)
+def test_the_page_without_a_notebook(server):
+    page = PageServer(server)
+    thread = threading.Thread(target=page.serve_forever)
     thread.start()
     try:
-        html = urllib.request.urlopen(server.address).read().decode()
+        html = urllib.request.urlopen(page.address).read().decode()
         assert "player.js" in html
-        script = urllib.request.urlopen(f"{server.address}player.js").read()
+        script = urllib.request.urlopen(f"{page.address}player.js").read()
         assert b"export default" in script
         message = json.dumps({"do": "look", "view": "a"}).encode()
-        answer = urllib.request.urlopen(f"{server.address}talk", message).read()
+        answer = urllib.request.urlopen(f"{page.address}message", message).read()
         length = int.from_bytes(answer[:4], "big")
         header = json.loads(answer[4 : 4 + length])
         assert header["kind"] == "frame" and header["view"] == "a"
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/talk")
+            urllib.request.urlopen(f"http://127.0.0.1:{page.server_port}/message")
     finally:
-        server.shutdown()
-        server.server_close()
+        page.shutdown()
+        page.server_close()
         thread.join()
 
 
@@ -321,7 +322,7 @@ def test_iris_play_without_a_display(agent_file, capsys):
 def test_iris_play_refuses_what_it_cannot_do(agent_file, capsys):
     for arguments, told in (
         (["--out", "a.avi"], "a.avi is none of .mp4, .gif, .png"),
-        (["--panels", "moon"], "moon cannot be drawn"),
+        (["--panels", "moon"], "Unknown panel moon"),
         (["--mode", "replay"], "no recorded episodes"),
         (["--temperature", "0"], "temperature is 0.0; it must be above 0"),
     ):

@@ -8,17 +8,10 @@ import sys
 from pathlib import Path
 
 from iris_core.config.schema import ConfigError
+from iris_core.play import recording
 from iris_core.play.options import MODES
-from iris_core.play.recording import (
-    free_path,
-    keep_episode,
-    pictures,
-    save_arrays,
-    save_sheet,
-    save_video,
-)
-from iris_core.play.render import WATCHING, check_panels
-from iris_core.play.server import Talk, serve
+from iris_core.play.render import PREDICTION_PANELS, check_panels
+from iris_core.play.server import PlayServer, serve
 from iris_core.play.session import Session
 from iris_core.play.source import open_source
 
@@ -31,7 +24,7 @@ def play(args: argparse.Namespace) -> int:
         raise ConfigError(f"{args.out} is none of {', '.join(KINDS)}.")
     session, recordings = open_session(args)
     if args.serve or (args.out is None and has_display()):
-        serve(Talk(session, recordings, args.panels), args.port, not args.serve)
+        serve(PlayServer(session, recordings, args.panels), args.port, not args.serve)
         return 0
     if session.driver == "human":
         raise ConfigError(
@@ -40,7 +33,7 @@ def play(args: argparse.Namespace) -> int:
         )
     advance(session, args.steps)
     game = session.agent.game
-    out = args.out or free_path(recordings, f"{game}-{args.mode}", "mp4")
+    out = args.out or recording.new_path(recordings, f"{game}-{args.mode}", "mp4")
     write(session, out, args)
     print(out)
     return 0
@@ -54,11 +47,11 @@ def record(args: argparse.Namespace) -> int:
         if episode > 0:
             session.new_start()
         advance(session, args.steps)
-        video = free_path(folder, f"{session.agent.game}-{args.mode}", "mp4")
+        video = recording.new_path(folder, f"{session.agent.game}-{args.mode}", "mp4")
         write(session, video, args)
         write(session, video.with_suffix(".png"), args)
-        save_arrays(session.line, video.with_suffix(".npz"))
-        keep_episode(session.line, folder / "replay")
+        recording.save_arrays(session.line, video.with_suffix(".npz"))
+        recording.add_to_replay(session.line, folder / "replay")
         last = session.cursor
         print(f"{video}, .npz and .png: {last.step} steps, return {last.total:g}")
     print(f"{folder / 'replay'}: the same episodes, to learn from")
@@ -66,30 +59,32 @@ def record(args: argparse.Namespace) -> int:
 
 
 def open_session(args: argparse.Namespace) -> tuple[Session, Path]:
-    """The session that options ask for, and the folder for recordings."""
+    """The session for the options, and the folder for recordings."""
     check_panels(args.panels)
     source = open_source(args.source)
     place, driver = MODES[args.mode]
     session = Session(source.agent, place, driver, source.episodes, args.seed)
     if args.temperature is not None:
         session.temperature = args.temperature
-    session.set_watch(not WATCHING.isdisjoint(args.panels))
+    session.set_predict(not PREDICTION_PANELS.isdisjoint(args.panels))
     return session, source.recordings
 
 
 def advance(session: Session, steps: int) -> None:
-    """Play to the end, or for a number of steps."""
+    """Play some steps, or to the end."""
     for _ in range(steps):
-        if not session.cursor.sight.end:
+        if not session.cursor.obs.end:
             session.advance()
 
 
 def write(session: Session, path: Path, args: argparse.Namespace) -> None:
-    """The line as a video, or as a contact sheet."""
+    """Write the line as a video, or as a contact sheet."""
     if path.suffix == ".png":
-        save_sheet(session, session.line, path)
+        recording.save_sheet(session, session.line, path)
     else:
-        save_video(pictures(session, session.line, args.panels), path, args.fps)
+        recording.save_video(
+            recording.render_nodes(session, session.line, args.panels), path, args.fps
+        )
 
 
 def has_display() -> bool:

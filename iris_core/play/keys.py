@@ -1,7 +1,6 @@
-"""The keyboard: the keys of a game's actions, and those of the page's commands.
+"""The keyboard: keys for a game's actions and for the page's commands.
 
-Keys have the names that browsers give them (`KeyboardEvent.key`), letters in lower
-case.
+Keys are named as browsers name them (`KeyboardEvent.key`), letters in lower case.
 """
 
 from __future__ import annotations
@@ -9,25 +8,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-PARTS = {  # what the name of an Atari action is made of, and the keys that stand for it
+BUTTONS = {  # an Atari joystick's, of which action names are made, and their keys
     "UP": ["ArrowUp", "w"],
     "DOWN": ["ArrowDown", "s"],
     "LEFT": ["ArrowLeft", "a"],
     "RIGHT": ["ArrowRight", "d"],
     "FIRE": [" "],
 }
-COMMANDS = {  # key: (command, what it does); letters that no game takes
+COMMANDS = {  # key: (command, what it does); no key of a joystick is among them
     "p": ("play", "play or pause"),
-    "n": ("step", "one step"),
+    "n": ("step", "one step forward"),
     "b": ("back", "one step back"),
-    "m": ("driver", "agent or you"),
-    "r": ("reset", "the same start again"),
-    "f": ("new", "a new start frame"),
-    "x": ("branch", "branch: act anew from here"),
-    "[": ("earlier", "the branch before"),
-    "]": ("later", "the next branch"),
+    "m": ("driver", "agent or human"),
+    "r": ("reset", "restart from the same frame"),
+    "f": ("new", "start from another frame"),
+    "x": ("branch", "branch off here"),
+    "[": ("earlier", "previous branch"),
+    "]": ("later", "next branch"),
     "t": ("twin", "the real game beside the dream"),
-    "g": ("here", "dream from here"),
+    "g": ("here", "dream on from here"),
     ",": ("record", "start or stop recording"),
     "-": ("slower", "slower"),
     "+": ("faster", "faster"),
@@ -36,29 +35,29 @@ COMMANDS = {  # key: (command, what it does); letters that no game takes
 }
 
 
-def parts_of(meaning: str) -> frozenset[str]:
-    """UPRIGHTFIRE is UP, RIGHT and FIRE; NOOP is nothing, any other name is itself."""
-    parts = re.findall("|".join(PARTS), meaning)
-    known = "".join(parts) == meaning or meaning == "NOOP"
-    return frozenset(parts if known else [meaning])
+def buttons_of(action: str) -> frozenset[str]:
+    """UPRIGHTFIRE is UP, RIGHT and FIRE; NOOP is none; other names are one button."""
+    buttons = re.findall("|".join(BUTTONS), action)
+    joystick = "".join(buttons) == action or action == "NOOP"
+    return frozenset(buttons if joystick else [action])
 
 
-def key_map(meanings: Sequence[str]) -> dict[str, list[str]]:
-    """The keys of every part of a game's actions; other actions have their number."""
-    numbers = {name: [str(i)][: i < 10] for i, name in enumerate(meanings)}
-    parts = {part for meaning in meanings for part in parts_of(meaning)}
-    keys = PARTS | {name: numbers[name] for name in meanings if name not in PARTS}
-    return {part: keys[part] for part in keys if part in parts}
+def key_map(actions: Sequence[str]) -> dict[str, list[str]]:
+    """The keys of each button of a game; buttons of no joystick have digits."""
+    digits = {name: [str(i)][: i < 10] for i, name in enumerate(actions)}
+    keys = BUTTONS | {name: digits[name] for name in actions if name not in BUTTONS}
+    used = {button for action in actions for button in buttons_of(action)}
+    return {button: keys[button] for button in keys if button in used}
 
 
-def action_of(held: Iterable[str], meanings: Sequence[str]) -> int | None:
-    """The action that held keys ask for; None if none of them is a key of the game.
+def action_of(held: Iterable[str], actions: Sequence[str]) -> int | None:
+    """The action for the keys held down; None if the game uses none of them.
 
-    Of the actions that need no other keys, it is the one that needs most of these.
+    It is the action that needs most of the held buttons and no others.
     """
     held = set(held)
-    parts = {part for part, keys in key_map(meanings).items() if held & set(keys)}
-    if not parts:
+    buttons = {button for button, keys in key_map(actions).items() if held & set(keys)}
+    if not buttons:
         return None
-    fits = [i for i, meaning in enumerate(meanings) if parts_of(meaning) <= parts]
-    return max(fits, key=lambda i: len(parts_of(meanings[i])), default=None)
+    possible = [i for i, name in enumerate(actions) if buttons_of(name) <= buttons]
+    return max(possible, key=lambda i: len(buttons_of(actions[i])), default=None)

@@ -1,17 +1,18 @@
-// Shows a session of play and listens. Frames are asked for, at most two ahead: one is
-// computed while the other travels, and neither side is ever flooded.
+// The player's page. It asks for frames, at most two ahead: one is computed while the
+// other is on its way, and no queue builds up on either side.
 
-const SHOWN = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", " ": "space" };
+const ARROWS = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→" };
+const KEY_LABELS = { ...ARROWS, " ": "space" };
 const AHEAD = 2;
-const CLICKED = ["tokens", "surprise", "tree", "timeline"];
-// What tests and measurements read off the page
-const ANNOUNCED = ["step", "action", "playing", "place", "driver", "branches", "end", "parted"];
+const CLICKABLE = ["tokens", "surprise", "tree", "timeline"];
+// Part of the state, for tests and measurements to read
+const DATASET = ["step", "action", "playing", "place", "driver", "branches", "end", "diverged_at"];
 
-// A button sends its data-command, an input its name with its value and shows the state
-// of that name; a data-part is filled by showState or learn.
+// A button sends its data-command; an input sends its value under its name, and shows the
+// state of that name. updateParts and onHello fill in each data-part.
 const HTML = `
 <div class="header">
-  <span class="title" data-part="title"></span><span data-part="header"></span>
+  <span class="title" data-part="title"></span><span data-part="status"></span>
 </div>
 <div class="row">
   <select name="place" title="place">
@@ -25,7 +26,7 @@ const HTML = `
     <label>episode <input type="number" name="number" min="0"></label>
   </span>
   <button data-command="new">new start</button> <button data-command="reset">same start</button>
-  <button data-command="here">dream from here</button>
+  <button data-command="here">dream on from here</button>
   <button data-command="twin" data-part="twin">real game beside it</button>
 </div>
 <pre class="error" data-part="error" hidden></pre>
@@ -34,8 +35,8 @@ const HTML = `
 <div class="row over" data-part="over" hidden>
   The episode is over. Save it?
   <button data-command="save">video and arrays</button>
-  <button data-command="keep">into the replay</button>
-  <button data-command="new">no: a new start</button>
+  <button data-command="keep">add to the replay</button>
+  <button data-command="new">no, start again</button>
 </div>
 <div class="row">
   <button data-command="first">|◀</button> <button data-command="back">◀ back</button>
@@ -90,33 +91,33 @@ function keyOf(event) {
 class Page {
   constructor(model, el) {
     this.model = model;
-    this.view = Math.random().toString(36).slice(2);
-    this.questions = [];
-    this.asked = []; // when the questions under way were asked
-    this.lastAsked = 0;
+    this.viewId = Math.random().toString(36).slice(2);
+    this.queue = [];
+    this.inFlight = []; // when messages without an answer were sent
+    this.lastSent = 0;
     this.drawnAt = [];
     this.canvases = new Map();
     this.keysDown = new Set();
-    this.keysTapped = new Set(); // went down since they were last sent
+    this.keysTapped = new Set(); // pressed since keys were last sent
     this.heldAction = null;
     this.build(el);
-    this.hear = (header, buffers) => this.receive(header, buffers[0]);
-    model.on("msg:custom", this.hear);
-    this.tell("hello");
-    this.tell("look");
+    this.onMessage = (header, buffers) => this.onAnswer(header, buffers[0]);
+    model.on("msg:custom", this.onMessage);
+    this.send("hello");
+    this.send("look");
   }
 
   build(el) {
     const root = make("div", el, { className: "iris-player", tabIndex: 0, innerHTML: HTML });
-    root.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes keys for itself
+    root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the keys
     const parts = [...root.querySelectorAll("[data-part]")];
     this.root = root;
     this.parts = Object.fromEntries(parts.map((part) => [part.dataset.part, part]));
     this.inputs = [...root.querySelectorAll("[name]")];
     this.parts.error.addEventListener("click", () => (this.parts.error.hidden = true));
-    root.addEventListener("click", (event) => this.press(event.target.dataset));
-    root.addEventListener("change", ({ target }) => this.enter(target));
-    root.addEventListener("keydown", (event) => this.keyDown(event));
+    root.addEventListener("click", (event) => this.onButton(event.target.dataset));
+    root.addEventListener("change", ({ target }) => this.onInput(target));
+    root.addEventListener("keydown", (event) => this.onKeyDown(event));
     root.addEventListener("keyup", (event) => this.keysDown.delete(keyOf(event)));
     root.addEventListener("focusout", () => this.keysDown.clear());
   }
@@ -124,65 +125,65 @@ class Page {
   close() {
     this.closed = true;
     cancelAnimationFrame(this.tick);
-    this.model.off("msg:custom", this.hear);
+    this.model.off("msg:custom", this.onMessage);
   }
 
-  // Asking and being answered
+  // Messages
 
-  tell(command, ...args) {
-    this.questions.push({ do: command, args });
-    this.ask();
+  send(command, ...args) {
+    this.queue.push({ do: command, args });
+    this.flush();
   }
 
-  ask() {
-    while (this.asked.length < AHEAD && this.questions.length && !this.closed) {
-      this.asked.push({ at: performance.now(), alone: !this.asked.length });
-      this.model.send({ ...this.questions.shift(), view: this.view });
+  flush() {
+    while (this.inFlight.length < AHEAD && this.queue.length && !this.closed) {
+      this.inFlight.push({ at: performance.now(), alone: !this.inFlight.length });
+      this.model.send({ ...this.queue.shift(), view: this.viewId });
     }
   }
 
-  receive(header, buffer) {
+  onAnswer(header, buffer) {
     const answered = performance.now();
-    const mine = header.view === this.view;
+    const mine = header.view === this.viewId;
     if (header.kind === "frame" && this.panels) this.draw(header, buffer);
     if (!mine) return;
-    const asked = this.asked.shift();
-    if (header.kind === "hello") this.learn(header);
-    if (header.kind === "frame") this.measure(header.ms, asked, answered);
+    const sent = this.inFlight.shift();
+    if (header.kind === "hello") this.onHello(header);
+    if (header.kind === "frame") this.measure(header.ms, sent, answered);
     if (header.kind === "error") this.showError(header.text);
-    if (header.kind === "file") this.offer(header, buffer);
-    if (["error", "file"].includes(header.kind)) this.questions.push({ do: "look" });
-    this.ask();
-    this.goOn();
+    if (header.kind === "file") this.addDownload(header, buffer);
+    if (["error", "file"].includes(header.kind)) this.queue.push({ do: "look" });
+    this.flush();
+    this.scheduleNext();
   }
 
-  goOn() {
-    // The next frame, when it is due
+  scheduleNext() {
+    // Ask for the next frame when it is due
     cancelAnimationFrame(this.tick);
-    if (this.closed || this.asked.length >= AHEAD || !this.state?.playing) return;
+    if (this.closed || this.inFlight.length >= AHEAD || !this.state?.playing) return;
     this.tick = requestAnimationFrame((now) => {
-      if (now >= this.lastAsked + 1000 / this.state.speed - 4) {
-        this.lastAsked = now;
-        this.tell("next", this.takeKeys(), this.heldAction);
+      if (now >= this.lastSent + 1000 / this.state.speed - 4) {
+        this.lastSent = now;
+        this.send("next", this.takeKeys(), this.heldAction);
       }
-      this.goOn();
+      this.scheduleNext();
     });
   }
 
-  measure(ms, asked, answered) {
+  measure(ms, sent, answered) {
     const now = performance.now();
     this.drawnAt = [...this.drawnAt.filter((t) => t > now - 2000), now];
     const rate = (this.drawnAt.length - 1) / ((now - this.drawnAt[0]) / 1000 || 1);
     this.times = { ...this.times, ...ms, page: now - answered };
-    // A question behind another one has waited for that too
-    if (asked.alone) this.times.transport = answered - asked.at - ms.model - ms.drawing;
+    // A message behind another one has waited for it too
+    if (sent.alone) this.times.transport = answered - sent.at - ms.model - ms.drawing;
     this.root.dataset.times = JSON.stringify({ ...this.times, rate });
-    const told = Object.entries(this.times).map(([name, t]) => `${name} ${t.toFixed(1)} ms`);
-    if (this.state.playing) told.push(`${rate.toFixed(0)} frames a second`);
-    this.parts.times.textContent = told.join(" · ");
+    const texts = Object.entries(this.times).map(([name, t]) => `${name} ${t.toFixed(1)} ms`);
+    if (this.state.playing) texts.push(`${rate.toFixed(0)} frames a second`);
+    this.parts.times.textContent = texts.join(" · ");
   }
 
-  // Showing
+  // Display
 
   draw({ pictures, state }, buffer) {
     let at = buffer.byteOffset;
@@ -195,7 +196,7 @@ class Page {
       at += rgba.length;
     }
     this.state = state;
-    this.showState(state);
+    this.updateParts(state);
   }
 
   canvas(panel, height, width) {
@@ -215,44 +216,45 @@ class Page {
     figure.dataset.panel = panel;
     if (panel in this.panels) make("figcaption", figure, { textContent: this.panels[panel] });
     const canvas = make("canvas", figure);
-    canvas.classList.toggle("hit", CLICKED.includes(panel));
+    canvas.classList.toggle("hit", CLICKABLE.includes(panel));
     canvas.addEventListener("click", ({ offsetX, offsetY }) => {
       const scale = canvas.width / canvas.clientWidth;
-      this.tell("click", panel, offsetX * scale, offsetY * scale);
+      this.send("click", panel, offsetX * scale, offsetY * scale);
     });
     this.canvases.set(panel, canvas);
     return canvas;
   }
 
-  showState(s) {
+  updateParts(s) {
     const { parts } = this;
-    const [remembered, most] = s.memory;
+    const [cached, size] = s.cache;
     const recording = s.recording !== null;
     const texts = {
       title: s.title,
-      header: s.header,
+      status: s.status,
       driver: s.driver === "agent" ? "agent plays" : "you play",
       play: s.playing ? "❚❚ pause" : "▶ play",
       speed: `${s.speed} a second`,
-      memory: `memory ${remembered} of ${most}`,
+      memory: `memory ${cached} of ${size}`,
       branch: `branch ${s.branch} of ${s.branches}`,
       record: recording ? `■ stop (${s.recording})` : "● record",
       token: `token ${s.token}, code`,
       saved: s.saved ? `saved: ${s.saved}` : "",
     };
-    const on = { driver: s.driver === "human", record: recording, twin: s.twin, bar: s.refreshed };
+    const on = { driver: s.driver === "human", record: recording, twin: s.twin };
     const shown = { episode: s.place === "replay", over: s.end, editor: s.token !== null };
     for (const [name, text] of Object.entries(texts)) {
       if (parts[name].textContent !== text) parts[name].textContent = text;
     }
     for (const name in on) parts[name].classList.toggle("on", on[name]);
     for (const name in shown) parts[name].hidden = !shown[name];
-    Object.assign(parts.bar, { value: remembered, max: most });
+    parts.bar.classList.toggle("on", s.cache_refilled);
+    Object.assign(parts.bar, { value: cached, max: size });
     for (const input of this.inputs) {
       if (input.type === "checkbox") input.checked = s.panels.includes(input.name);
       else if (document.activeElement !== input) input.value = s[input.name];
     }
-    for (const name of ANNOUNCED) this.root.dataset[name] = s[name];
+    for (const name of DATASET) this.root.dataset[name] = s[name];
   }
 
   showError(text) {
@@ -260,18 +262,18 @@ class Page {
     this.parts.error.textContent = `${text}\n(click to close)`;
   }
 
-  offer({ name, saved }, buffer) {
+  addDownload({ name, saved }, buffer) {
     const type = name.endsWith(".mp4") ? "video/mp4" : "image/png";
     const href = URL.createObjectURL(new Blob([buffer], { type }));
     const link = { href, download: name, textContent: `⤓ ${name}`, title: saved };
     make("a", this.parts.files, link);
   }
 
-  learn({ actions, keys, commands, panels, episodes }) {
+  onHello({ actions, keys, commands, panels, episodes }) {
     this.actionKeys = Object.values(keys).flat();
     this.commandKeys = commands;
     this.panels = panels;
-    actions.forEach((name, i) => this.addAction(name, i));
+    actions.forEach((name, i) => this.addActionButton(name, i));
     for (const [name, title] of Object.entries(panels)) {
       const label = make("label", this.parts.panels);
       this.inputs.push(make("input", label, { type: "checkbox", name }));
@@ -284,17 +286,17 @@ class Page {
     const explained = Object.entries(commands).map(([key, [, about]]) => [about, [key]]);
     for (const [text, names] of [...Object.entries(keys), ...explained]) {
       const line = make("div", this.parts.keys);
-      for (const name of names) make("kbd", line, { textContent: SHOWN[name] ?? name });
+      for (const name of names) make("kbd", line, { textContent: KEY_LABELS[name] ?? name });
       line.append(` ${text}`);
     }
   }
 
-  addAction(name, i) {
+  addActionButton(name, i) {
     const made = make("button", this.parts.actions, { textContent: name, className: "action" });
     made.dataset.action = i;
     made.addEventListener("pointerdown", () => {
       if (this.state.playing && this.state.driver === "human") this.heldAction = i;
-      else this.tell("act", i);
+      else this.send("act", i);
     });
     for (const up of ["pointerup", "pointerleave", "pointercancel"]) {
       made.addEventListener(up, () => (this.heldAction = null));
@@ -303,16 +305,16 @@ class Page {
 
   // Buttons, inputs, keys
 
-  press({ command, by }) {
+  onButton({ command, by }) {
     if (!command) return;
     const { code, codes } = this.state ?? {};
-    this.tell(command, ...(by ? [(code + Number(by) + codes) % codes] : []));
-    this.root.focus({ preventScroll: true }); // the space bar is the game's
+    this.send(command, ...(by ? [(code + Number(by) + codes) % codes] : []));
+    this.root.focus({ preventScroll: true }); // so that the space bar reaches the game
   }
 
-  enter({ name, type, value }) {
-    if (type === "checkbox") this.tell("panel", name);
-    else this.tell(name, type === "number" ? Number(value) : value);
+  onInput({ name, type, value }) {
+    if (type === "checkbox") this.send("panel", name);
+    else this.send(name, type === "number" ? Number(value) : value);
     if (type.startsWith("select")) this.root.focus();
   }
 
@@ -322,7 +324,7 @@ class Page {
     return held;
   }
 
-  keyDown(event) {
+  onKeyDown(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     event.stopPropagation();
     if (["INPUT", "SELECT"].includes(event.target.tagName)) return;
@@ -333,11 +335,11 @@ class Page {
       this.keysDown.add(key);
       this.keysTapped.add(key);
       const paused = !this.state.playing && this.state.driver === "human";
-      if (paused) this.tell("step", this.takeKeys());
+      if (paused) this.send("step", this.takeKeys());
     } else if (this.commandKeys?.[key]) {
       event.preventDefault();
       const [command] = this.commandKeys[key];
-      if (!event.repeat || ["step", "back"].includes(command)) this.tell(command);
+      if (!event.repeat || ["step", "back"].includes(command)) this.send(command);
     }
   }
 }

@@ -1,4 +1,4 @@
-"""An agent, its game and its dream, to play with in a notebook."""
+"""The widget: an agent, its game and its dream, to play with in a notebook."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import anywidget
 
 from iris_core.models.agent import Agent
 from iris_core.play.options import Driver, Place
-from iris_core.play.server import Talk
+from iris_core.play.server import PlayServer
 from iris_core.play.session import Session
 from iris_core.play.source import open_source
 
 
 class Player(anywidget.AnyWidget):
-    """Shows a session and passes on what the page asks; see `iris_core.play.server`."""
+    """Passes messages between a page and its session; see `iris_core.play.server`."""
 
     _esm = Path(__file__).with_name("player.js").read_text("utf-8")
     _css = Path(__file__).with_name("player.css").read_text("utf-8")
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, server: PlayServer) -> None:
         super().__init__()
-        self.talk = talk
-        self.on_msg(self.hear)
+        self.server = server
+        self.on_msg(self.on_message)
 
     @property
     def session(self) -> Session:
-        """What is played, to look at or to drive from other cells."""
-        return self.talk.session
+        """To inspect or to drive from other cells."""
+        return self.server.session
 
-    def hear(self, _: object, message: dict[str, Any], __: object) -> None:
+    def on_message(self, _: object, message: dict[str, Any], __: object) -> None:
         """Answer a message."""
-        header, data = self.talk.answer(message)
+        header, data = self.server.answer(message)
         self.send(header, [data])
 
 
@@ -50,12 +50,12 @@ def play(
         place: "dream", "game" or "replay" (recorded episodes of the run folder, or
             those beside the agent's file).
         driver: "agent" or "human"; the key m changes it.
-        seed: of the start and of all that is sampled.
-        panels: what is shown at first, of `iris_core.play.render.PANELS`.
+        seed: of the start and of everything sampled.
+        panels: shown at first, names of `iris_core.play.render.PANELS`.
 
     Raises:
-        ConfigError: no agent there, or no such place, driver or panel.
+        ConfigError: no agent found, or an unknown place, driver or panel.
     """
     found = open_source(source)
     session = Session(found.agent, place, driver, found.episodes, seed)
-    return Player(Talk(session, found.recordings, panels))
+    return Player(PlayServer(session, found.recordings, panels))

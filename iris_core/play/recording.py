@@ -1,4 +1,4 @@
-"""What is kept of a session: a video, arrays, a contact sheet, an episode."""
+"""Files of a session: videos, arrays, contact sheets, episodes to train on."""
 
 from __future__ import annotations
 
@@ -12,118 +12,117 @@ import imageio.v3 as imageio
 import numpy as np
 
 from iris_core.config.schema import ConfigError
-from iris_core.play.render import fit, render
+from iris_core.play.render import render, upscale
 from iris_core.play.session import Session
-from iris_core.play.worlds import Moment
+from iris_core.play.worlds import Node
 from iris_core.replay import INDEX, Episode, Replay, write_whole
 from iris_core.training.pictures import save_png, trajectory_sheet
 from iris_core.training.runs import write_atomic
 
-NOT_RECORDED = ("attention", "tree", "twin")  # they show a session, not a moment
-QUALITY = "12"  # x264's crf: small errors of flat areas stay invisible
+SESSION_PANELS = ("attention", "tree", "twin")  # not of a single node: not recorded
+CRF = "12"  # of x264: errors in flat areas stay invisible
 
 
-def pictures(
-    session: Session, moments: Iterable[Moment], panels: Sequence[str] = ("frame",)
+def render_nodes(
+    session: Session, nodes: Iterable[Node], panels: Sequence[str] = ("frame",)
 ) -> Iterable[np.ndarray]:
-    """A picture of every moment: the frame alone, enlarged, or a sheet of panels."""
-    kept = [name for name in panels if name not in NOT_RECORDED]
-    for moment in moments:
+    """A picture of each node: the frame alone, enlarged, or a sheet of panels."""
+    kept = [name for name in panels if name not in SESSION_PANELS]
+    for node in nodes:
         if kept in ([], ["frame"]):
-            yield fit(moment.sight.frame)
+            yield upscale(node.obs.frame)
         else:
-            yield render(session, kept, moment)
+            yield render(session, kept, node)
 
 
-def save_video(drawn: Iterable[np.ndarray], path: Path, fps: int) -> None:
-    """Write pictures uint8 (H, W, 3), all of one even size, as H.264 in mp4, or as GIF.
+def save_video(frames: Iterable[np.ndarray], path: Path, fps: int) -> None:
+    """Write frames uint8 (H, W, 3) of one even size as an .mp4 (H.264) or a .gif.
 
     Raises:
-        ConfigError: another kind of file, or nothing to show.
+        ConfigError: another kind of file, or no frames.
     """
-    drawn = list(drawn)
-    if not drawn:
+    frames = list(frames)
+    if not frames:
         raise ConfigError("There is nothing to save yet: play a step first.")
     if path.suffix == ".gif":
-        hundredths = max(2, round(100 / fps))  # browsers slow down what is faster
+        hundredths = max(2, round(100 / fps))  # browsers slow down faster ones
         gif = imageio.imwrite(
-            "<bytes>", drawn, extension=".gif", duration=10 * hundredths, loop=0
+            "<bytes>", frames, extension=".gif", duration=10 * hundredths, loop=0
         )
         write_atomic(path, gif)
     elif path.suffix == ".mp4":
-        write_atomic(path, h264(drawn, fps))
+        write_atomic(path, h264(frames, fps))
     else:
         raise ConfigError(f"{path} is neither .mp4 nor .gif.")
 
 
-def h264(drawn: Sequence[np.ndarray], fps: int) -> bytes:
+def h264(frames: Sequence[np.ndarray], fps: int) -> bytes:
     """An mp4 that browsers play."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": QUALITY})
-        stream.height, stream.width = drawn[0].shape[:2]
+        stream = container.add_stream("libx264", rate=fps, options={"crf": CRF})
+        stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        for picture in drawn:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(stream.encode(frame))
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return file.getvalue()
 
 
-def save_arrays(moments: Sequence[Moment], path: Path) -> None:
-    """Write what was shown as an npz: frames uint8 (T, 64, 64, 3), actions int64 (T,)
-    that led to each (-1 at a start), rewards, ends, values, steps (T,), tokens (T, K).
-    """
-    actions = [-1 if m.action is None else m.action for m in moments]
+def save_arrays(nodes: Sequence[Node], path: Path) -> None:
+    """Write nodes as an npz: frames uint8 (T, 64, 64, 3), the actions int64 (T,) that
+    led to them (-1 at a start), rewards, ends, values, steps (T,), tokens (T, K)."""
+    actions = [-1 if m.action is None else m.action for m in nodes]
     arrays: dict[str, Any] = {
-        "frames": np.stack([m.sight.frame for m in moments]),
-        "tokens": np.stack([m.sight.tokens[0].cpu().numpy() for m in moments]),
+        "frames": np.stack([m.obs.frame for m in nodes]),
+        "tokens": np.stack([m.obs.tokens[0].cpu().numpy() for m in nodes]),
         "actions": np.array(actions, np.int64),
-        "rewards": np.array([m.sight.reward for m in moments], np.float32),
-        "ends": np.array([m.sight.end for m in moments]),
-        "values": np.array([m.value for m in moments], np.float32),
-        "steps": np.array([m.step for m in moments], np.int64),
+        "rewards": np.array([m.obs.reward for m in nodes], np.float32),
+        "ends": np.array([m.obs.end for m in nodes]),
+        "values": np.array([m.value for m in nodes], np.float32),
+        "steps": np.array([m.step for m in nodes], np.int64),
     }
     write_whole(path, lambda file: np.savez_compressed(file, **arrays))
 
 
-def to_episode(moments: Sequence[Moment]) -> Episode:
-    """A path of moments in the replay's form: frames before actions, and what came.
+def to_episode(nodes: Sequence[Node]) -> Episode:
+    """A path of nodes as a replay stores it: frames, and what was done in each.
 
     ConfigError if no step was played.
     """
-    if len(moments) < 2:
-        raise ConfigError("There is no episode to keep yet: play a step first.")
-    after = moments[1:]
-    ends = np.array([m.sight.end for m in after])
+    if len(nodes) < 2:
+        raise ConfigError("There is no episode to save yet: play a step first.")
+    after = nodes[1:]
+    ends = np.array([m.obs.end for m in after])
     return Episode(
-        np.stack([m.sight.frame.transpose(2, 0, 1) for m in moments[:-1]]),
+        np.stack([m.obs.frame.transpose(2, 0, 1) for m in nodes[:-1]]),
         np.array([m.action for m in after]),
-        np.array([m.sight.reward for m in after], np.float32),
+        np.array([m.obs.reward for m in after], np.float32),
         ends,
         np.zeros_like(ends),
     )
 
 
-def keep_episode(moments: Sequence[Moment], folder: Path) -> Path:
-    """Add a path of moments to the replay in a folder; returns the episode's file."""
+def add_to_replay(nodes: Sequence[Node], folder: Path) -> Path:
+    """Append a path of nodes to the replay in a folder; returns the episode's file."""
     replay = Replay.load(folder) if (folder / INDEX).exists() else Replay()
-    number = replay.add(to_episode(moments))
+    number = replay.add(to_episode(nodes))
     replay.save(folder)
     return folder / f"{number:06d}.npz"
 
 
-def save_sheet(session: Session, moments: Sequence[Moment], path: Path) -> None:
-    """A contact sheet for print: every frame with its step, and what was done in it."""
-    episode = to_episode(moments)
+def save_sheet(session: Session, nodes: Sequence[Node], path: Path) -> None:
+    """Write a contact sheet: each frame with its step, action and reward."""
+    episode = to_episode(nodes)
     frames = np.ascontiguousarray(episode.frames.transpose(0, 2, 3, 1))
     played = episode.rewards, episode.ends, episode.actions
-    sheet = trajectory_sheet(frames, *played, session.meanings, session.title)
+    sheet = trajectory_sheet(frames, *played, session.action_names, session.title)
     save_png(sheet, path)
 
 
-def free_path(folder: Path, name: str, kind: str) -> Path:
-    """A path in lower case, with the first number that no file in the folder has."""
+def new_path(folder: Path, name: str, kind: str) -> Path:
+    """folder/NAME-NNN.kind in lower case, with the first number that is free."""
     number = 1
     while any(folder.glob(f"{name.lower()}-{number:03d}.*")):
         number += 1

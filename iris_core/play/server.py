@@ -1,18 +1,18 @@
-"""A page's messages and the answers to them, and the page without a notebook.
+"""A page's messages and their answers, and the page without a notebook.
 
-The page asks, and asks again when it has drawn the answer, so nothing runs by itself:
-a paused, closed or forgotten page leaves nothing behind.
+The page asks for each frame, after it has shown the last: nothing runs in the
+background, and a paused or closed page leaves nothing behind.
 
-A message is {"do": command, "args": [...], "view": who asks}. An answer is a header,
-ready for JSON and with the same "view", and bytes: {"kind": "frame"} with the state and
-pictures as RGBA one behind another, {"kind": "file"} with a file to download,
-{"kind": "hello"}, or {"kind": "error"} with a text.
+A message is {"do": command, "args": [...], "view": the sender's id}. An answer is a
+JSON header with the same "view", and bytes: {"kind": "frame"} with the state and one
+RGBA picture after another, {"kind": "file"} with a file to download, {"kind": "hello"},
+or {"kind": "error"} with a text.
 
-`serve` shows one page on this machine alone:
+`serve` shows one page, on this machine alone:
 
-    GET  /SECRET/       the page, player.js and player.css
-    POST /SECRET/talk   a message; the answer is the header's length (4 bytes), the
-                        header as JSON, and the bytes
+    GET  /SECRET/          the page, player.js and player.css
+    POST /SECRET/message   a message; its answer is the header's length (4 bytes), the
+                           header and the bytes
 
 The secret in the address keeps other pages of the browser out.
 """
@@ -36,27 +36,20 @@ from typing import Any
 import numpy as np
 
 from iris_core.config.schema import ConfigError
+from iris_core.play import recording
 from iris_core.play.keys import COMMANDS, key_map
-from iris_core.play.recording import (
-    free_path,
-    keep_episode,
-    pictures,
-    save_arrays,
-    save_sheet,
-    save_video,
-)
 from iris_core.play.render import (
     PANELS,
-    WATCHING,
+    PREDICTION_PANELS,
     action_name,
     check_panels,
-    header,
-    hit,
+    hit_test,
+    status,
 )
 from iris_core.play.session import Session
-from iris_core.play.worlds import Moment
+from iris_core.play.worlds import Node
 
-TOLD = (  # what the page shows of a session as it is
+SESSION_STATE = (  # attributes of a session that the page shows as they are
     *("title", "playing", "speed", "place", "driver", "temperature"),
     *("policy_temperature", "seed", "kind", "number", "token", "layer", "head"),
 )
@@ -64,8 +57,11 @@ TOLD = (  # what the page shows of a session as it is
 Answer = tuple[dict[str, Any], bytes]
 
 
-class Talk:
-    """One page's conversation with a session."""
+class PlayServer:
+    """Answers a page's messages about a session.
+
+    folder: for recordings. panels: shown at first; the timeline always is.
+    """
 
     def __init__(
         self,
@@ -77,9 +73,9 @@ class Talk:
         self.session = session
         self.folder = folder
         self.panels = list(panels)
-        self.recorded: list[Moment] | None = None
+        self.recording: list[Node] | None = None
         self.saved = ""
-        self.asked_at = 0.0
+        self.received_at = 0.0
         self.commands: dict[str, Callable[..., Answer | None]] = {
             "hello": self.hello,
             "look": self.frame,
@@ -106,182 +102,183 @@ class Talk:
             "earlier": partial(session.change_branch, -1),
             "later": partial(session.change_branch, 1),
             "here": session.dream_from_here,
-            "code": self.set_code,
-            "panel": self.switch_panel,
-            "twin": self.twin,
+            "code": self.edit_token,
+            "panel": self.toggle_panel,
+            "twin": self.toggle_real_rollout,
             "layer": partial(setattr, session, "layer"),
             "head": partial(setattr, session, "head"),
             "click": self.click,
             "record": self.record,
             "save": self.save,
-            "sheet": self.sheet,
-            "keep": self.keep,
+            "sheet": self.save_sheet,
+            "keep": self.add_to_replay,
         }
-        self.watch()
+        self.update_predict()
 
     def answer(self, message: Mapping[str, Any]) -> Answer:
-        """Do what a message says; an error becomes an answer, so that it is seen."""
+        """Carry out a message; an error is an answer too, so that the page shows it."""
         try:
-            header, data = self.obey(message)
+            header, data = self.dispatch(message)
         except Exception as error:
             self.session.playing = False
-            known = isinstance(error, ConfigError)
-            text = str(error) if known else traceback.format_exc()
+            expected = isinstance(error, ConfigError)
+            text = str(error) if expected else traceback.format_exc()
             header, data = {"kind": "error", "text": text}, b""
         return {**header, "view": message.get("view")}, data
 
-    def obey(self, message: Mapping[str, Any]) -> Answer:
-        """A command that has no answer of its own is answered with a frame."""
-        self.asked_at = time.perf_counter()
+    def dispatch(self, message: Mapping[str, Any]) -> Answer:
+        """Run a command; the answer is a frame unless the command has its own."""
+        self.received_at = time.perf_counter()
         command = message.get("do")
         if command not in self.commands:
-            known = ", ".join(self.commands)
-            raise ConfigError(f"There is no command {command!r}; there are: {known}.")
+            raise ConfigError(
+                f"Unknown command {command!r}: choose {', '.join(self.commands)}."
+            )
         return self.commands[command](*message.get("args", ())) or self.frame()
 
     # Answers
 
     def hello(self) -> Answer:
-        """What a page needs once, before the first frame."""
-        names = self.session.meanings
+        """What the page needs once, before the first frame."""
+        actions, episodes = self.session.action_names, self.session.episodes
         panels = {name: PANELS[name].title for name in PANELS if name != "timeline"}
-        episodes = {kind: len(found) for kind, found in self.session.episodes.items()}
         return {
             "kind": "hello",
-            "actions": names,
-            "keys": key_map(names),
+            "actions": actions,
+            "keys": key_map(actions),
             "commands": COMMANDS,
             "panels": panels,
-            "episodes": episodes,
+            "episodes": {kind: len(episodes[kind]) for kind in episodes},
         }, b""
 
     def frame(self) -> Answer:
         """The state, and the panels as RGBA."""
-        if "twin" in self.panels and self.session.twin is None:
-            self.session.set_twin(self.session.has_game)
-        self.session.follow()
-        if self.recorded is not None and self.session.cursor is not self.recorded[-1]:
-            self.recorded.append(self.session.cursor)
+        session = self.session
+        if "twin" in self.panels and session.real_rollout is None:
+            session.set_real_rollout(session.started_in_game)
+        session.extend_real_rollout()
+        node = session.cursor
+        if self.recording is not None and node is not self.recording[-1]:
+            self.recording.append(node)
         stepped = time.perf_counter()
-        shown = [*self.panels, "timeline"]
-        moment = self.session.cursor
-        drawn = {name: PANELS[name].draw(self.session, moment) for name in shown}
-        data = b"".join(map(rgba, drawn.values()))
+        names = [*self.panels, "timeline"]
+        pictures = {name: PANELS[name].draw(session, node) for name in names}
+        data = b"".join(map(rgba, pictures.values()))
         sizes = [
             {"panel": name, "height": len(picture), "width": picture.shape[1]}
-            for name, picture in drawn.items()
+            for name, picture in pictures.items()
         ]
         milliseconds = {
-            "model": 1000 * (stepped - self.asked_at),
+            "model": 1000 * (stepped - self.received_at),
             "drawing": 1000 * (time.perf_counter() - stepped),
         }
         header = {"kind": "frame", "pictures": sizes, "ms": milliseconds}
-        return {**header, "state": self.state(self.session, moment)}, data
+        return {**header, "state": self.state(session, node)}, data
 
-    def state(self, session: Session, moment: Moment) -> dict[str, Any]:
+    def state(self, session: Session, node: Node) -> dict[str, Any]:
         """What the page writes beside the pictures."""
-        sight, twin, leaves = moment.sight, session.twin, session.branches
+        obs, rollout, leaves = node.obs, session.real_rollout, session.leaves
         token, config = session.token, session.agent.config
-        told = {name: getattr(session, name) for name in TOLD}
-        return told | {
-            "header": header(session, moment),
-            "step": moment.step,
-            "action": action_name(session, moment),
-            "end": sight.end,
-            "memory": [len(sight.past), config.world_model.max_blocks],
-            "refreshed": moment.refreshed,
+        return {name: getattr(session, name) for name in SESSION_STATE} | {
+            "status": status(session, node),
+            "step": node.step,
+            "action": action_name(session, node),
+            "end": obs.end,
+            "cache": [len(obs.past), config.world_model.max_blocks],
+            "cache_refilled": node.cache_refilled,
             "branches": len(leaves),
             "branch": leaves.index(session.line[-1]) + 1,
-            "twin": twin is not None,
-            "parted": twin.parted if twin else None,
-            "recording": None if self.recorded is None else len(self.recorded),
+            "twin": rollout is not None,
+            "diverged_at": rollout.diverged_at if rollout else None,
+            "recording": None if self.recording is None else len(self.recording),
             "saved": self.saved,
             "panels": self.panels,
-            "code": None if token is None else int(sight.tokens[0, token]),
+            "code": None if token is None else int(obs.tokens[0, token]),
             "codes": config.tokenizer.vocab_size,
         }
 
     # Commands
 
-    def next(self, held: Sequence[str] = (), action: int | None = None) -> None:
+    def next(self, keys: Sequence[str] = (), action: int | None = None) -> None:
         """The next frame, if the session is playing."""
         if self.session.playing:
-            self.session.advance(held, action)
+            self.session.advance(keys, action)
 
-    def step(self, held: Sequence[str] = (), action: int | None = None) -> None:
+    def step(self, keys: Sequence[str] = (), action: int | None = None) -> None:
+        """One step, and a pause."""
         self.session.playing = False
-        self.session.advance(held, action)
+        self.session.advance(keys, action)
 
-    def switch_panel(self, name: str) -> None:
-        """A panel on or off."""
+    def toggle_panel(self, name: str) -> None:
         check_panels([name])
-        chosen = {*self.panels} ^ {name}
-        self.panels = [name for name in PANELS if name in chosen]
-        self.watch()
+        shown = {*self.panels} ^ {name}
+        self.panels = [name for name in PANELS if name in shown]
+        self.update_predict()
 
-    def watch(self) -> None:
-        """The world model looks on in the game only where a panel shows it."""
-        self.session.set_watch(not WATCHING.isdisjoint(self.panels))
+    def update_predict(self) -> None:
+        """The world model predicts the game only for panels that show it."""
+        self.session.set_predict(not PREDICTION_PANELS.isdisjoint(self.panels))
 
-    def twin(self) -> None:
-        """The real game beside the dream, or no more; its panel comes and goes too."""
-        self.session.set_twin("twin" not in self.panels)
-        self.switch_panel("twin")
+    def toggle_real_rollout(self) -> None:
+        """The real game beside the dream, with its panel."""
+        self.session.set_real_rollout("twin" not in self.panels)
+        self.toggle_panel("twin")
 
     def click(self, panel: str, x: float, y: float) -> None:
-        """A click on a picture, at its pixels: points at a token, a step, a branch."""
-        match hit(self.session, panel, int(x), int(y)):
+        """Select the token, step or branch at a pixel of a panel."""
+        match hit_test(self.session, panel, int(x), int(y)):
             case "token", number:
                 self.session.token = number
             case "step", number:
                 self.session.seek(number)
             case "branch", number:
-                self.session.choose_branch(number)
+                self.session.select_branch(number)
 
-    def set_code(self, code: int) -> None:
-        """Give the token that is pointed at another code, and dream on from there."""
+    def edit_token(self, code: int) -> None:
         if self.session.token is None:
-            raise ConfigError("Point at a token first: click on the token grid.")
+            raise ConfigError("Select a token first: click on the token grid.")
         self.session.edit(self.session.token, code)
 
     # Files
 
     def record(self) -> Answer | None:
         """Start recording what is shown, or stop and save it."""
-        if self.recorded is None:
-            self.recorded = [self.session.cursor]
+        if self.recording is None:
+            self.recording = [self.session.cursor]
             return None
-        shown, self.recorded = self.recorded, None
-        return self.save(shown)
+        nodes, self.recording = self.recording, None
+        return self.save(nodes)
 
-    def save(self, moments: list[Moment] | None = None) -> Answer:
-        """Save moments, or the line from its start to here, as video and arrays; the
-        video is the answer, to download."""
-        session, moments = self.session, moments or self.session.cursor.path()
+    def save(self, nodes: list[Node] | None = None) -> Answer:
+        """Save nodes as video and arrays, the path to the cursor if None. The answer is
+        the video."""
+        session, nodes = self.session, nodes or self.session.cursor.path()
         name = f"{session.agent.game}-{session.place}-{session.driver}"
-        path = free_path(self.folder, name, "mp4")
-        save_video(pictures(session, moments, self.panels), path, session.speed)
-        save_arrays(moments, path.with_suffix(".npz"))
-        return self.offer(path, f"{path} and {path.stem}.npz")
+        path = recording.new_path(self.folder, name, "mp4")
+        frames = recording.render_nodes(session, nodes, self.panels)
+        recording.save_video(frames, path, session.speed)
+        recording.save_arrays(nodes, path.with_suffix(".npz"))
+        return self.download(path, f"{path} and {path.stem}.npz")
 
-    def sheet(self) -> Answer:
-        """A contact sheet of the line from its start to here."""
-        path = free_path(self.folder, f"{self.session.agent.game}-sheet", "png")
-        save_sheet(self.session, self.session.cursor.path(), path)
-        return self.offer(path, str(path))
+    def save_sheet(self) -> Answer:
+        """Save a contact sheet of the path to the cursor."""
+        name = f"{self.session.agent.game}-sheet"
+        path = recording.new_path(self.folder, name, "png")
+        recording.save_sheet(self.session, self.session.cursor.path(), path)
+        return self.download(path, str(path))
 
-    def keep(self) -> None:
-        """Add the line from its start to here to a replay."""
-        path = keep_episode(self.session.cursor.path(), self.folder / "replay")
-        self.saved = str(path)
+    def add_to_replay(self) -> None:
+        """Save the path to the cursor as an episode."""
+        path, replay = self.session.cursor.path(), self.folder / "replay"
+        self.saved = str(recording.add_to_replay(path, replay))
 
-    def offer(self, path: Path, told: str) -> Answer:
-        self.saved = told
-        return {"kind": "file", "name": path.name, "saved": told}, path.read_bytes()
+    def download(self, path: Path, saved: str) -> Answer:
+        self.saved = saved
+        return {"kind": "file", "name": path.name, "saved": saved}, path.read_bytes()
 
 
 def rgba(picture: np.ndarray) -> bytes:
-    """uint8 (H, W, 3) as a canvas wants it."""
+    """uint8 (H, W, 3), in the format of a canvas."""
     alpha = np.full(picture.shape[:2], 255, np.uint8)
     return np.dstack([picture, alpha]).tobytes()
 
@@ -293,18 +290,19 @@ HTML = """<!doctype html>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="player.css">
 <body><div id="player"></div><script type="module">
 import player from "./player.js";
-let hear;
+let onAnswer;
 let last = Promise.resolve();
-async function send(message) {
-  const answer = await fetch("talk", { method: "POST", body: JSON.stringify(message) });
+async function post(message) {
+  const body = JSON.stringify(message);
+  const answer = await fetch("message", { method: "POST", body });
   const bytes = await answer.arrayBuffer();
   const length = new DataView(bytes).getUint32(0);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
-  hear(header, [new DataView(bytes, 4 + length)]);
+  onAnswer(header, [new DataView(bytes, 4 + length)]);
 }
 const model = {
-  on: (_, listener) => (hear = listener),
-  send: (message) => (last = last.then(() => send(message))),
+  on: (_, listener) => (onAnswer = listener),
+  send: (message) => (last = last.then(() => post(message))),
 };
 player.render({ model, el: document.getElementById("player") });
 </script></body></html>
@@ -312,31 +310,30 @@ player.render({ model, el: document.getElementById("player") });
 FILES = {"player.js": "text/javascript", "player.css": "text/css"}
 
 
-class Server(ThreadingHTTPServer):
-    """Serves one conversation; port 0 takes a free one.
+class PageServer(ThreadingHTTPServer):
+    """Serves one page; port 0 takes a free one.
 
-    A browser opens several connections, each with a thread here; messages are answered
-    one after another.
+    A browser opens several connections, each in a thread here, but messages are
+    answered one after another.
     """
 
-    def __init__(self, talk: Talk, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
-        self.talk = talk
-        self.one_at_a_time = Lock()
+    def __init__(self, play_server: PlayServer, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), PageHandler)
+        self.play_server = play_server
+        self.lock = Lock()
         self.secret = secrets.token_urlsafe(12)
 
     @property
     def address(self) -> str:
-        """Where the page is."""
         return f"http://127.0.0.1:{self.server_port}/{self.secret}/"
 
 
-class Handler(BaseHTTPRequestHandler):
-    """A request of the page."""
+class PageHandler(BaseHTTPRequestHandler):
+    """Handles the requests of one connection."""
 
-    server: Server
+    server: PageServer
     disable_nagle_algorithm = True
-    protocol_version = "HTTP/1.1"  # one connection for all frames
+    protocol_version = "HTTP/1.1"  # keeps the connection open for all frames
 
     def do_GET(self) -> None:
         name = self.path.removeprefix(f"/{self.server.secret}/")
@@ -348,31 +345,30 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
-        if self.path != f"/{self.server.secret}/talk":
+        if self.path != f"/{self.server.secret}/message":
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        length = int(self.headers["Content-Length"])
-        message = json.loads(self.rfile.read(length))
-        with self.server.one_at_a_time:
-            answer, data = self.server.talk.answer(message)
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            answer, data = self.server.play_server.answer(message)
         header = json.dumps(answer).encode()
         size = len(header).to_bytes(4, "big")
         self.reply("application/octet-stream", size + header + data)
 
-    def reply(self, kind: str, body: bytes) -> None:
+    def reply(self, content_type: str, body: bytes) -> None:
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Frames are not news."""
+        """No line on the terminal for every frame."""
 
 
-def serve(talk: Talk, port: int = 0, browse: bool = True) -> None:
-    """Serve the page until Ctrl-C; open it in a browser if there is one."""
-    with Server(talk, port) as server:
+def serve(play_server: PlayServer, port: int = 0, browse: bool = True) -> None:
+    """Serve the page until Ctrl-C; open it in a browser if `browse`."""
+    with PageServer(play_server, port) as server:
         print(f"{server.address}\nCtrl-C ends it.", flush=True)
         if browse:
             webbrowser.open(server.address)

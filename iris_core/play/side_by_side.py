@@ -11,65 +11,64 @@ from iris_core.data.frames import to_pixels
 from iris_core.envs import make_env
 from iris_core.envs.game import State
 from iris_core.models.agent import Agent
-from iris_core.play.worlds import Moment, tokenize
+from iris_core.play.worlds import Node, tokenize
 
-PATCH = 8  # pixels: about the size of what moves
-PARTED = 10.0  # of 255: Catch's ball one pixel off makes 9
-STEPS = 3  # above it: what is lost stays lost, a wobble does not last
+PATCH = 8  # pixels: about the size of a moving object
+DIVERGED = 10.0  # of 255; Catch's ball one pixel off makes 9
+STEPS = 3  # in a row above it: a lost object stays lost, a wobble does not last
 
 
-class Twin:
-    """Frames of the game at every moment of a dream's path, and how far they are off.
+class RealRollout:
+    """The real game along a dream's path, and how far the dream is off.
 
-    seen: uint8 (64, 64, 3), as their tokens show them. divergence: of the dream from
-    these, so that what the tokenizer loses does not count. parted: the first of STEPS
-    indices of the path where it is above PARTED. ended: the game was over, so that
-    nothing can be compared from there on.
+    frames: uint8 (64, 64, 3), reconstructed from the game's tokens. divergence: of the
+    dream from these, so that the tokenizer's own losses do not count. diverged_at: the
+    first index of STEPS in a row above DIVERGED. ended: the game is over, and the rest
+    of the path has nothing to compare with.
     """
 
     def __init__(self, agent: Agent, start: State) -> None:
         self.agent = agent
         self.start = start
         self.env = make_env(agent.config.env, "test")
-        self.begin()
+        self.clear()
 
-    def begin(self) -> None:
+    def clear(self) -> None:
         self.ended = False
-        self.path: list[Moment] = []
-        self.seen: list[np.ndarray] = []
+        self.path: list[Node] = []
+        self.frames: list[np.ndarray] = []
         self.divergence: list[float] = []
-        self.parted: int | None = None
+        self.diverged_at: int | None = None
 
-    def follow(self, path: Sequence[Moment]) -> None:
-        """Play along a path, from where it leaves the last one."""
+    def extend(self, path: Sequence[Node]) -> None:
+        """Play a path's actions, from where it leaves the one played before."""
         if path[-1] in self.path:
-            return  # a step back: what comes later is known already
+            return  # the cursor went back: later steps are known already
         if self.path != path[: len(self.path)]:
-            self.begin()
-        for moment in path[len(self.path) :]:
+            self.clear()
+        for node in path[len(self.path) :]:
             if not self.ended:
-                self.add(moment)
+                self.step(node)
 
-    def add(self, moment: Moment) -> None:
-        if moment.action is None or not self.path:
+    def step(self, node: Node) -> None:
+        if node.action is None or not self.path:
             pixels = self.env.set_state(self.start)
         else:
-            pixels, _, terminated, truncated, _ = self.env.step(moment.action)
+            pixels, _, terminated, truncated, _ = self.env.step(node.action)
             self.ended = terminated or truncated
-        seen = to_pixels(self.agent.tokenizer.decode(tokenize(self.agent, pixels)))[0]
-        self.path.append(moment)
-        self.seen.append(seen)
-        self.divergence.append(divergence(moment.sight.frame, seen))
-        off = len(self.path) >= STEPS and min(self.divergence[-STEPS:]) > PARTED
-        if self.parted is None and off:
-            self.parted = len(self.path) - STEPS
+        frame = to_pixels(self.agent.tokenizer.decode(tokenize(self.agent, pixels)))[0]
+        self.path.append(node)
+        self.frames.append(frame)
+        self.divergence.append(divergence(node.obs.frame, frame))
+        off = len(self.path) >= STEPS and min(self.divergence[-STEPS:]) > DIVERGED
+        if self.diverged_at is None and off:
+            self.diverged_at = len(self.path) - STEPS
 
 
 def divergence(dreamed: np.ndarray, real: np.ndarray) -> float:
-    """The mean error of the worst patch of 8x8 pixels, 0 to 255.
+    """The mean absolute error of the worst patch of 8x8 pixels, 0 to 255.
 
-    uint8 (64, 64, 3), twice. The worst patch, not the mean of the frame: a lost ball is
-    a small part of it.
+    uint8 (64, 64, 3), twice. The frame's mean would hide a lost ball, which is small.
     """
     error = np.abs(dreamed.astype(np.float32) - real.astype(np.float32))
     patches = reduce(error, "(h i) (w j) c -> h w", "mean", i=PATCH, j=PATCH)

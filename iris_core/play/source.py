@@ -1,4 +1,4 @@
-"""What there is to play with: an agent, and recorded episodes near it."""
+"""Where a session gets its agent and its recorded episodes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ RECORDINGS = Path("media", "recordings")
 
 @dataclass(frozen=True)
 class Source:
-    """An agent, its recorded episodes by kind (read when they are wanted), and the
-    folder for new recordings."""
+    """An agent, the files of its recorded episodes by kind, and the folder for new
+    recordings."""
 
     agent: Agent
     episodes: dict[str, list[Path]] = field(default_factory=dict)
@@ -23,21 +23,21 @@ class Source:
 
 
 def open_source(source: str | Path | Agent) -> Source:
-    """An agent, its file, a run folder, or a published checkpoint.
+    """From an agent, its file, a run folder, or a published checkpoint.
 
     Raises:
-        ConfigError: there is no agent in it.
+        ConfigError: no agent found.
     """
     if isinstance(source, Agent):
         return Source(source)
     agent, path = find_agent(str(source)), Path(source)
     if path.is_dir():
         return Source(agent, run_episodes(path), path / RECORDINGS)
-    return Source(agent, neighbours(path, agent.game))
+    return Source(agent, nearby_episodes(path, agent.game))
 
 
 def run_episodes(run: Path) -> dict[str, list[Path]]:
-    """What a run folder has: train (its replay), test, imagination, and best ones."""
+    """Of a run folder: "train" (its replay too), "test", "imagination" and "best"."""
     media = run / "media" / "episodes"
     folders = {kind: [media / kind] for kind in ("train", "test", "imagination")}
     folders["train"].insert(0, run / "replay")
@@ -49,14 +49,14 @@ def run_episodes(run: Path) -> dict[str, list[Path]]:
     return found | {"best": best}
 
 
-def neighbours(agent: Path, game: str) -> dict[str, list[Path]]:
-    """Replays of the game beside a folder of agents: agents/, episodes/GAME_KIND/."""
+def nearby_episodes(agent: Path, game: str) -> dict[str, list[Path]]:
+    """Of the game, in folders episodes/GAME_KIND/ beside the folder of agents."""
     folders = sorted((agent.parent.parent / "episodes").glob(f"{game.lower()}_*"))
     kinds = [folder.name.partition("_")[2] for folder in folders]
     episodes = [sorted(folder.glob("[0-9]*.npz")) for folder in folders]
     return dict(zip(kinds, episodes, strict=True))
 
 
-def load(episode: Episode | Path) -> Episode:
-    """An episode, read from its file if it is not here yet."""
+def load_episode(episode: Episode | Path) -> Episode:
+    """An episode, read from its file if it is one."""
     return episode if isinstance(episode, Episode) else Episode.load(episode)

@@ -1,6 +1,7 @@
-"""Three worlds that are stepped alike: the real game, a dream, a recorded episode.
+"""Worlds with one interface: the real game, a recorded episode, a dream.
 
-A world starts, takes actions, and goes back to any moment that it came through.
+`start` returns the first observation and the policy's LSTM state before it, `step`
+takes an action, and `restore` goes back to any node that was played before.
 """
 
 from __future__ import annotations
@@ -21,65 +22,65 @@ from iris_core.models.agent import Agent
 from iris_core.play.imagination import Foresight, Imagination
 from iris_core.replay import Episode
 
-KEY = 100  # steps between saved states of a game: going back plays the rest again
+SAVE_EVERY = 100  # steps between saved game states; going back replays from the last
 WARM_UP = 60  # steps of play, at most, before a dream's first frame
 PATIENCE = 120  # more of them, at most, until something moves
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """What a world shows after a step, and what it takes to go on from there.
+class Observation:
+    """What a world returns for a step, and what it needs to continue from there.
 
-    frame: uint8 (64, 64, 3). tokens: (1, K). foresight: what the world model expected,
-    if it was asked. past: the blocks that it remembers. picture: the emulator's own,
-    packed. game: the game's state, now and then.
+    frame: uint8 (64, 64, 3). tokens: (1, K). prediction: the world model's, if it was
+    asked. past: the blocks in its context. screen: the emulator's own picture,
+    compressed. game: the game's state, every SAVE_EVERY steps.
     """
 
     frame: np.ndarray
     tokens: Tensor
     reward: float = 0.0
     end: bool = False
-    foresight: Foresight | None = None
+    prediction: Foresight | None = None
     past: tuple[Tensor, ...] = ()
-    picture: tuple[tuple[int, ...], bytes] | None = None
+    screen: tuple[tuple[int, ...], bytes] | None = None
     game: GameState | None = None
 
 
 @dataclass(eq=False)
-class Moment:
-    """A sight's place in the tree of what was played, and the agent's view of it.
+class Node:
+    """A step in the tree of everything that was played, with the agent's outputs.
 
-    action: that led here. step and total: since the start. seen: uint8 (64, 64, 3), the
-    frame as its tokens show it. chances: float32 (num_actions,), the policy's. before,
-    memory: the policy's memory before and after this frame. next: the child that was
-    walked to last.
+    action: the one that led here. step, total: steps and return so far. reconstruction:
+    uint8 (64, 64, 3), the decoded tokens, which the policy sees. action_probs: float32
+    (num_actions,). lstm_before, lstm_state: of the policy, before and after this frame.
+    next: the child visited last.
     """
 
-    sight: Sight
+    obs: Observation
     step: int
     total: float
     action: int | None
-    seen: np.ndarray
-    chances: np.ndarray
+    reconstruction: np.ndarray
+    action_probs: np.ndarray
     value: float
-    before: Memory
-    memory: Memory
-    parent: Moment | None = None
-    children: list[Moment] = field(default_factory=list)
-    next: Moment | None = None
+    lstm_before: Memory
+    lstm_state: Memory
+    parent: Node | None = None
+    children: list[Node] = field(default_factory=list)
+    next: Node | None = None
 
     @property
-    def refreshed(self) -> bool:
-        """Whether the world model's memory was filled again on the way here."""
+    def cache_refilled(self) -> bool:
+        """Whether the world model's full cache was refilled in this step."""
         parent = self.parent
-        return parent is not None and 0 < len(self.sight.past) <= len(parent.sight.past)
+        return parent is not None and 0 < len(self.obs.past) <= len(parent.obs.past)
 
-    def path(self) -> list[Moment]:
-        """From the first moment held to this one."""
-        found = [self]
-        while found[-1].parent is not None:
-            found.append(found[-1].parent)
-        return found[::-1]
+    def path(self) -> list[Node]:
+        """From the root to this node."""
+        nodes = [self]
+        while nodes[-1].parent is not None:
+            nodes.append(nodes[-1].parent)
+        return nodes[::-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,37 +96,41 @@ class Start:
 
 
 class DreamWorld:
-    """The world model's dream from a start that can be another one each time."""
+    """The world model's dream. origin: where it starts; if None, in the game, by the
+    seed."""
 
     def __init__(self, agent: Agent, imagination: Imagination) -> None:
         self.agent = agent
         self.imagination = imagination
-        self.begin: Start | None = None  # None: found in the game, by the seed
+        self.origin: Start | None = None
 
-    def start(self, seed: int) -> tuple[Sight, Memory]:
-        if self.begin is None:
-            self.begin = find_start(self.agent, seed)
+    def start(self, seed: int) -> tuple[Observation, Memory]:
+        if self.origin is None:
+            self.origin = find_start(self.agent, seed)
         self.imagination.seed(seed)
-        self.imagination.start(self.begin.tokens, self.begin.actions)
-        return replace(self.sight(), game=self.begin.game), self.begin.memory
+        self.imagination.start(self.origin.tokens, self.origin.actions)
+        return replace(self.observe(), game=self.origin.game), self.origin.memory
 
-    def step(self, action: int) -> Sight:
-        return self.sight(*self.imagination.step(action))
+    def step(self, action: int) -> Observation:
+        return self.observe(*self.imagination.step(action))
 
-    def sight(
-        self, reward: float = 0.0, end: bool = False, foresight: Foresight | None = None
-    ) -> Sight:
+    def observe(
+        self,
+        reward: float = 0.0,
+        end: bool = False,
+        prediction: Foresight | None = None,
+    ) -> Observation:
         dream = self.imagination.dream
         frame, past = to_pixels(dream.frames)[0], tuple(dream.past)
-        return Sight(frame, dream.tokens, reward, end, foresight, past)
+        return Observation(frame, dream.tokens, reward, end, prediction, past)
 
-    def restore(self, moment: Moment) -> None:
-        self.imagination.dream.restore(moment.sight.tokens, moment.sight.past)
+    def restore(self, node: Node) -> None:
+        self.imagination.dream.restore(node.obs.tokens, node.obs.past)
 
 
 class GameWorld:
-    """The real game, or a recording of it. The world model looks on if `watch`;
-    followed: whether the imagination is where the game is."""
+    """The real game or a recording. predict: whether the world model predicts each
+    step; in_sync: whether it has seen the steps before."""
 
     def __init__(
         self, agent: Agent, imagination: Imagination, env: Game | Recording
@@ -134,58 +139,58 @@ class GameWorld:
         self.imagination = imagination
         self.env = env
         self.tokens = torch.empty(0)
-        self.watch, self.followed = True, False
+        self.predict, self.in_sync = True, False
 
-    def start(self, seed: int) -> tuple[Sight, Memory]:
+    def start(self, seed: int) -> tuple[Observation, Memory]:
         self.steps = 0
         pixels, _ = self.env.reset(seed=seed)
-        return self.sight(pixels), self.agent.new_state(1)
+        return self.observe(pixels), self.agent.new_state(1)
 
-    def step(self, action: int) -> Sight:
+    def step(self, action: int) -> Observation:
         self.steps += 1
         pixels, reward, terminated, truncated, _ = self.env.step(action)
-        return self.sight(pixels, action, float(reward), terminated or truncated)
+        return self.observe(pixels, action, float(reward), terminated or truncated)
 
-    def sight(
+    def observe(
         self,
         pixels: np.ndarray,
         action: int | None = None,
         reward: float = 0.0,
         end: bool = False,
-    ) -> Sight:
-        """What the game shows after an action; None at a start."""
+    ) -> Observation:
+        """action: the one that led to these pixels; None at the start."""
         before, self.tokens = self.tokens, tokenize(self.agent, pixels)
-        screen, keep = self.env.render(), self.steps % KEY == 0
-        picture = None if screen is None else pack(np.asarray(screen))
-        game = self.env.get_state() if keep else None
-        sight = Sight(pixels, self.tokens, reward, end, picture=picture, game=game)
-        if not self.watch or action is None:
-            self.followed = False
-            return sight
-        if not self.followed:
+        picture, save = self.env.render(), self.steps % SAVE_EVERY == 0
+        screen = None if picture is None else pack(np.asarray(picture))
+        game = self.env.get_state() if save else None
+        obs = Observation(pixels, self.tokens, reward, end, screen=screen, game=game)
+        if not self.predict or action is None:
+            self.in_sync = False
+            return obs
+        if not self.in_sync:
             self.imagination.start(before[:, None], before.new_zeros(1, 0))
-        self.followed = True
-        _, _, foresight = self.imagination.step(action, self.tokens)
+        self.in_sync = True
+        _, _, prediction = self.imagination.step(action, self.tokens)
         past = tuple(self.imagination.dream.past)
-        return replace(sight, foresight=foresight, past=past)
+        return replace(obs, prediction=prediction, past=past)
 
-    def restore(self, moment: Moment) -> None:
-        self.steps, self.tokens = moment.step, moment.sight.tokens
-        self.followed = bool(moment.sight.past)
-        if self.followed:
-            self.imagination.dream.restore(self.tokens, moment.sight.past)
-        played: list[int] = []  # since the last state that was kept
-        while moment.sight.game is None:
-            assert moment.parent is not None and moment.action is not None
-            played.append(moment.action)
-            moment = moment.parent
-        self.env.set_state(moment.sight.game)
-        for action in reversed(played):
+    def restore(self, node: Node) -> None:
+        self.steps, self.tokens = node.step, node.obs.tokens
+        self.in_sync = bool(node.obs.past)
+        if self.in_sync:
+            self.imagination.dream.restore(self.tokens, node.obs.past)
+        actions: list[int] = []  # since the last saved state
+        while node.obs.game is None:
+            assert node.parent is not None and node.action is not None
+            actions.append(node.action)
+            node = node.parent
+        self.env.set_state(node.obs.game)
+        for action in reversed(actions):
             self.env.step(action)
 
 
 class Recording:
-    """A recorded episode as a game, in which all is fixed."""
+    """A recorded episode with a game's interface; actions change nothing."""
 
     episode: Episode
 
@@ -198,13 +203,13 @@ class Recording:
         return pixels, reward, self.at == len(self.episode), False, {}
 
     def render(self) -> None:
-        """The emulator's picture is not in it."""
+        """The emulator's own picture was not recorded."""
 
     def get_state(self) -> GameState:
         return {"step": self.at}
 
     def set_state(self, state: GameState) -> np.ndarray:
-        """The last frame stands for the end too: what came after it is not kept."""
+        """The last frame is shown again at the end: none is recorded after it."""
         self.at: int = state["step"]
         frames = self.episode.frames
         chw = frames[min(self.at, len(frames) - 1)]
@@ -212,12 +217,12 @@ class Recording:
 
 
 def pack(picture: np.ndarray) -> tuple[tuple[int, ...], bytes]:
-    """A picture made small: the emulator's is 100 kB, and thousands are held."""
+    """A compressed picture: the emulator's have 100 kB, and a session thousands."""
     return picture.shape, zlib.compress(np.ascontiguousarray(picture).data, 1)
 
 
 def unpack(packed: tuple[tuple[int, ...], bytes]) -> np.ndarray:
-    """What was packed, uint8 (H, W, 3)."""
+    """The picture that was packed, uint8 (H, W, 3)."""
     shape, data = packed
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
 

@@ -25,7 +25,7 @@ from iris_core.config import ConfigError, load_config
 from iris_core.envs import action_meanings, make_env
 from iris_core.models.agent import Agent
 from iris_core.play.render import PANELS
-from iris_core.play.server import Talk
+from iris_core.play.server import PlayServer
 from iris_core.play.session import SPEEDS, Session
 from iris_core.play.source import open_source
 from iris_core.training.runs import write_atomic
@@ -94,8 +94,10 @@ def endless_agent() -> Agent:
 
 def kernel_parts(session: Session) -> dict[str, float]:
     """The median milliseconds of the model's step and of the drawing."""
-    frame = Talk(session, Path(), ["frame"])
-    everything = Talk(session, Path(), [name for name in PANELS if name != "timeline"])
+    frame = PlayServer(session, Path(), ["frame"])
+    everything = PlayServer(
+        session, Path(), [name for name in PANELS if name != "timeline"]
+    )
     session.advance()
     look = {"do": "look"}
     return {
@@ -109,7 +111,7 @@ def session_step(session: Session) -> Callable[[], object]:
     """A step of the dream, and another dream where one ends."""
 
     def step() -> None:
-        if session.cursor.sight.end:
+        if session.cursor.obs.end:
             session.new_start()
         session.advance()
 

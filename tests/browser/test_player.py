@@ -12,7 +12,7 @@ import pytest
 from playing import make_agent
 
 from iris_core.play.recording import to_episode
-from iris_core.play.server import Server, Talk
+from iris_core.play.server import PageServer, PlayServer
 from iris_core.play.session import Session
 from iris_core.widgets.browser import open_and_run, shown, wait, write_notebook
 
@@ -122,7 +122,7 @@ def address(tmp_path):
         recorded.advance()
     episodes = {"best": [to_episode(recorded.line)]}
     session = Session(agent, "dream", episodes=episodes)
-    server = Server(Talk(session, tmp_path))
+    server = PageServer(PlayServer(session, tmp_path))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server.address
