@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iris_core.config.schema import ConfigError, departures, shown, walk
-from iris_core.play.options import add_play_options, add_record_options
+from iris_core.tools.play.options import add_play_options, add_record_options
 
 if TYPE_CHECKING:
     from iris_core.models.agent import Agent
@@ -435,14 +435,14 @@ def figures(args: argparse.Namespace) -> int:
 
 def play_agent(args: argparse.Namespace) -> int:
     """iris play RUN|AGENT [--mode MODE] [--out FILE | --serve] ..."""
-    from iris_core.play import command
+    from iris_core.tools.play import command
 
     return command.play(args)
 
 
 def record_agent(args: argparse.Namespace) -> int:
     """iris record RUN|AGENT [--mode MODE] [--episodes N] [--out FOLDER] ..."""
-    from iris_core.play import command
+    from iris_core.tools.play import command
 
     return command.record(args)
 

@@ -27,7 +27,7 @@ from iris_core.envs import action_meanings, make_env
 from iris_core.envs.game import FRAME_SHAPE, METADATA
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Dice
-from iris_core.play.worlds import Start, find_start
+from iris_core.tools.play.worlds import Start, find_start
 from iris_core.training.checkpoint import find_agent
 
 STEPS = 1000  # after which a dream is cut short

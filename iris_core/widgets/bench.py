@@ -24,10 +24,10 @@ from iris_core.bench import machine
 from iris_core.config import ConfigError, load_config
 from iris_core.envs import action_meanings, make_env
 from iris_core.models.agent import Agent
-from iris_core.play.render import PANELS
-from iris_core.play.server import PlayServer
-from iris_core.play.session import SPEEDS, Session
-from iris_core.play.source import open_source
+from iris_core.tools.play.render import PANELS
+from iris_core.tools.play.server import PlayServer
+from iris_core.tools.play.session import SPEEDS, Session
+from iris_core.tools.play.source import open_source
 from iris_core.training.runs import write_atomic
 from iris_core.widgets.browser import (
     FLAGS,
@@ -42,7 +42,7 @@ from iris_core.widgets.browser import (
 AGENT = "agent.safetensors"
 FRAMES = 200  # of each measurement
 CELL = """
-from iris_core.play import play
+from iris_core.tools.play import play
 player = play({agent!r}, panels=("frame",))
 player.session.speed = {speed}
 player"""

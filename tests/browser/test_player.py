@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from playing import make_agent
 
-from iris_core.play.recording import to_episode
-from iris_core.play.server import PageServer, PlayServer
-from iris_core.play.session import Session
+from iris_core.tools.play.recording import to_episode
+from iris_core.tools.play.server import PageServer, PlayServer
+from iris_core.tools.play.session import Session
 from iris_core.widgets.browser import open_and_run, shown, wait, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 CELL = """
-from iris_core.play import play
+from iris_core.tools.play import play
 player = play("catch.safetensors", place={place!r}, driver={driver!r})
 player
 """

@@ -19,9 +19,9 @@ from PIL import Image, ImageDraw
 from iris_core.config.schema import ConfigError
 from iris_core.data.frames import to_pixels
 from iris_core.play.imagination import attention as attention_weights
-from iris_core.play.session import Session
-from iris_core.play.side_by_side import DIVERGED
-from iris_core.play.worlds import Node, unpack
+from iris_core.tools.play.session import Session
+from iris_core.tools.play.side_by_side import DIVERGED
+from iris_core.tools.play.worlds import Node, unpack
 from iris_core.training.pictures import (
     BLUE,
     FAINT,

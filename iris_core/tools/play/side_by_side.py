@@ -11,7 +11,7 @@ from iris_core.data.frames import to_pixels
 from iris_core.envs import make_env
 from iris_core.envs.game import State
 from iris_core.models.agent import Agent
-from iris_core.play.worlds import Node, tokenize
+from iris_core.tools.play.worlds import Node, tokenize
 
 PATCH = 8  # pixels: about the size of a moving object
 DIVERGED = 10.0  # of 255; Catch's ball one pixel off makes 9

@@ -11,9 +11,9 @@ import pytest
 from playing import make_agent
 
 from iris_core.config import ConfigError
-from iris_core.play import Player, play
-from iris_core.play.server import PlayServer
-from iris_core.play.session import Session
+from iris_core.tools.play import Player, play
+from iris_core.tools.play.server import PlayServer
+from iris_core.tools.play.session import Session
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_what_can_not_be_played_is_said():
 @pytest.mark.timeout(3600)  # half a minute, but on a busy machine
 @pytest.mark.skipif("sys.platform != 'linux'")
 def test_ten_thousand_frames_leave_memory_flat(tmp_path, monkeypatch):
-    monkeypatch.setattr("iris_core.play.session.MAX_NODES", 500)
+    monkeypatch.setattr("iris_core.tools.play.session.MAX_NODES", 500)
     session = Session(make_agent(never_ends=True))
     server = PlayServer(session, tmp_path, ["frame"])
     server.answer({"do": "play"})

@@ -36,9 +36,9 @@ from typing import Any
 import numpy as np
 
 from iris_core.config.schema import ConfigError
-from iris_core.play import recording
-from iris_core.play.keys import COMMANDS, key_map
-from iris_core.play.render import (
+from iris_core.tools.play import recording
+from iris_core.tools.play.keys import COMMANDS, key_map
+from iris_core.tools.play.render import (
     PANELS,
     PREDICTION_PANELS,
     action_name,
@@ -46,8 +46,8 @@ from iris_core.play.render import (
     hit_test,
     status,
 )
-from iris_core.play.session import Session
-from iris_core.play.worlds import Node
+from iris_core.tools.play.session import Session
+from iris_core.tools.play.worlds import Node
 
 SESSION_STATE = (  # attributes of a session that the page shows as they are
     *("title", "playing", "speed", "place", "driver", "temperature"),

@@ -22,11 +22,12 @@ from iris_core.envs import action_meanings, make_env
 from iris_core.models.actor_critic import State as Memory
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination
-from iris_core.play.keys import action_of
-from iris_core.play.options import Driver, Place
-from iris_core.play.side_by_side import RealRollout
-from iris_core.play.source import load_episode
-from iris_core.play.worlds import (
+from iris_core.replay import Episode
+from iris_core.tools.play.keys import action_of
+from iris_core.tools.play.options import Driver, Place
+from iris_core.tools.play.side_by_side import RealRollout
+from iris_core.tools.play.source import load_episode
+from iris_core.tools.play.worlds import (
     DreamWorld,
     GameWorld,
     Node,
@@ -34,7 +35,6 @@ from iris_core.play.worlds import (
     Recording,
     Start,
 )
-from iris_core.replay import Episode
 
 MAX_NODES = 2500  # more than Freeway's longest episode
 PLACES = {"game": "the real game", "dream": "the dream", "replay": "a recorded episode"}

@@ -12,10 +12,10 @@ import imageio.v3 as imageio
 import numpy as np
 
 from iris_core.config.schema import ConfigError
-from iris_core.play.render import render, upscale
-from iris_core.play.session import Session
-from iris_core.play.worlds import Node
 from iris_core.replay import INDEX, Episode, Replay, write_whole
+from iris_core.tools.play.render import render, upscale
+from iris_core.tools.play.session import Session
+from iris_core.tools.play.worlds import Node
 from iris_core.training.pictures import save_png, trajectory_sheet
 from iris_core.training.runs import write_atomic
 

@@ -6,29 +6,25 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from playing import make_agent
+from playing import make_agent, make_session
 
 from iris_core.config import Config, ConfigError
 from iris_core.data.frames import to_frames, to_pixels
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination, attention
-from iris_core.play.keys import BUTTONS, COMMANDS, action_of, buttons_of, key_map
-from iris_core.play.session import MAX_NODES, Session
-from iris_core.play.side_by_side import DIVERGED, RealRollout, divergence
-from iris_core.play.source import open_source
-from iris_core.play.worlds import find_start, pack, unpack
 from iris_core.pretrained import to_published
 from iris_core.replay import Episode, Replay
 from iris_core.scores import data_folder
+from iris_core.tools.play.keys import BUTTONS, COMMANDS, action_of, buttons_of, key_map
+from iris_core.tools.play.session import MAX_NODES, Session
+from iris_core.tools.play.side_by_side import DIVERGED, RealRollout, divergence
+from iris_core.tools.play.source import open_source
+from iris_core.tools.play.worlds import find_start, pack, unpack
 from iris_core.training.runs import Run
 
 MODES = ["parallel", "autoregressive"]
 modes = pytest.mark.parametrize("mode", MODES)
 PONG = ["NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"]
-
-
-def make_session(mode: str = "parallel", **settings) -> Session:
-    return Session(make_agent(mode, never_ends=True), **settings)
 
 
 def make_episode(steps: int = 6) -> Episode:
@@ -307,7 +303,7 @@ def test_going_back_and_on_again(mode, place):
 
 def test_a_game_goes_back_to_any_moment(monkeypatch):
     """From a state that was saved now and then, playing the actions again."""
-    monkeypatch.setattr("iris_core.play.worlds.SAVE_EVERY", 5)
+    monkeypatch.setattr("iris_core.tools.play.worlds.SAVE_EVERY", 5)
     session = make_session(place="game", driver="human")
     moves = [["ArrowLeft"], ["ArrowRight"], ["ArrowRight"], []] * 4
     for held in moves:
@@ -395,7 +391,7 @@ def test_a_dream_from_the_present():
 
 def test_the_tree_stays_bounded(monkeypatch):
     """The tree stays bounded, and all of it is reachable from the root."""
-    monkeypatch.setattr("iris_core.play.session.MAX_NODES", 50)
+    monkeypatch.setattr("iris_core.tools.play.session.MAX_NODES", 50)
     session = make_session()
     for _ in range(130):
         session.advance()
@@ -485,6 +481,6 @@ def test_a_dream_begins_where_something_moves():
 
 
 def test_a_dream_begins_though_nothing_moves(monkeypatch):
-    monkeypatch.setattr("iris_core.play.worlds.stands_still", lambda _: True)
+    monkeypatch.setattr("iris_core.tools.play.worlds.stands_still", lambda _: True)
     agent = make_agent()  # of Catch, whose episodes end before patience does
     assert find_start(agent, seed=0).tokens.shape[1] >= 1

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from iris_core.config.schema import ConfigError
-from iris_core.play import recording
-from iris_core.play.options import MODES
-from iris_core.play.render import PREDICTION_PANELS, check_panels
-from iris_core.play.server import PlayServer, serve
-from iris_core.play.session import Session
-from iris_core.play.source import open_source
+from iris_core.tools.play import recording
+from iris_core.tools.play.options import MODES
+from iris_core.tools.play.render import PREDICTION_PANELS, check_panels
+from iris_core.tools.play.server import PlayServer, serve
+from iris_core.tools.play.session import Session
+from iris_core.tools.play.source import open_source
 
 KINDS = (".mp4", ".gif", ".png")
 

@@ -17,12 +17,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from iris_core.play.player import Player as Player
-    from iris_core.play.player import play as play
+    from iris_core.tools.play.player import Player as Player
+    from iris_core.tools.play.player import play as play
 
 
 def __getattr__(name: str) -> object:
     """`Player` and `play` are imported when they are used: they need anywidget."""
     if name in ("Player", "play"):
-        return getattr(import_module("iris_core.play.player"), name)
+        return getattr(import_module("iris_core.tools.play.player"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

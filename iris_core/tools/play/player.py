@@ -8,14 +8,14 @@ from typing import Any
 import anywidget
 
 from iris_core.models.agent import Agent
-from iris_core.play.options import Driver, Place
-from iris_core.play.server import PlayServer
-from iris_core.play.session import Session
-from iris_core.play.source import open_source
+from iris_core.tools.play.options import Driver, Place
+from iris_core.tools.play.server import PlayServer
+from iris_core.tools.play.session import Session
+from iris_core.tools.play.source import open_source
 
 
 class Player(anywidget.AnyWidget):
-    """Passes messages between a page and its session; see `iris_core.play.server`."""
+    """Passes messages between a page and `PlayServer`."""
 
     _esm = Path(__file__).with_name("player.js").read_text("utf-8")
     _css = Path(__file__).with_name("player.css").read_text("utf-8")
@@ -51,7 +51,7 @@ def play(
             those beside the agent's file).
         driver: "agent" or "human"; the key m changes it.
         seed: of the start and of everything sampled.
-        panels: shown at first, names of `iris_core.play.render.PANELS`.
+        panels: shown at first, names of `iris_core.tools.play.render.PANELS`.
 
     Raises:
         ConfigError: no agent found, or an unknown place, driver or panel.
