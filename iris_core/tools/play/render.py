@@ -163,8 +163,8 @@ def timeline(session: Session, node: Node) -> np.ndarray:
 
 
 def tree(session: Session, node: Node) -> np.ndarray:
-    """A row of frames for each branch, steps below one another; the cursor's frame has
-    a box, and grey lines lead from a branch to where another leaves it."""
+    """A row of frames for each branch, aligned by step. The cursor's frame has a box;
+    grey lines stand for steps that a row above shares."""
     leaves, tile = session.leaves, ROW - GAP
     steps = tree_steps(leaves, node.step)
     sheet, draw = new_sheet(WIDE, LINE + len(leaves[-ROWS:]) * ROW)
@@ -232,12 +232,8 @@ PANELS = {
     "twin": Panel("same actions in the real game", side_by_side),
     "timeline": Panel("timeline", timeline),
 }
-
-PREDICTION_PANELS = {
-    "surprise",
-    "outcome",
-    "attention",
-}  # panels of what the world model says
+# These need the world model in the real game too
+PREDICTION_PANELS = {"surprise", "outcome", "attention"}
 
 
 def check_panels(names: Sequence[str]) -> None:
