@@ -2,7 +2,6 @@
 
 session.py       who acts in which world, and the tree of everything played
 worlds.py        the real game, a recorded episode and the dream, with one interface
-imagination.py   the world model, telling what it predicted
 side_by_side.py  the real game beside a dream, under the same actions
 keys.py          the keyboard, from the names of a game's actions
 render.py        panels: pure functions from a session to a picture
