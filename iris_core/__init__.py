@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # what an editor and mypy see
     from iris_core.config import ConfigError, load_config
     from iris_core.evaluation.test_play import evaluate
     from iris_core.pretrained import load_agent
+    from iris_core.tools.play import play
     from iris_core.training.train import train
-    from iris_core.widgets import play
 
     __version__: str
 else:
@@ -37,7 +37,7 @@ else:
         "evaluate": "iris_core.evaluation.test_play",
         "load_agent": "iris_core.pretrained",
         "load_config": "iris_core.config",
-        "play": "iris_core.widgets",
+        "play": "iris_core.tools.play",
         "train": "iris_core.training.train",
     }
 

@@ -9,6 +9,7 @@ import torch
 
 from iris_core.config import Config, load_config
 from iris_core.models.agent import Agent
+from iris_core.tools.play.session import Session
 
 MODES = {
     "autoregressive": ["world_model.prediction=autoregressive"],
@@ -38,3 +39,11 @@ def make_agent(mode: str = "parallel", never_ends: bool = False) -> Agent:
             bias = agent.world_model.head_ends[-1].bias
             bias.copy_(torch.tensor([1000.0, 0.0]))
     return agent
+
+
+def make_session(mode: str = "parallel", steps: int = 0, **settings) -> Session:
+    """A session of this agent, whose dreams never end, some steps into it."""
+    session = Session(make_agent(mode, never_ends=True), **settings)
+    for _ in range(steps):
+        session.advance()
+    return session

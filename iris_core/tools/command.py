@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iris_core.config.schema import ConfigError
-from iris_core.play.options import add_play_options, add_record_options
 from iris_core.runtime.command_line import (
     BAD_INPUT,
     INTERRUPTED,
     add_overrides,
     at_least_one,
 )
+from iris_core.tools.play.options import add_play_options, add_record_options
 
 if TYPE_CHECKING:
     from iris_core.models.agent import Agent
@@ -116,14 +116,14 @@ def figures(args: argparse.Namespace) -> int:
 
 def play(args: argparse.Namespace) -> int:
     """iris play RUN|AGENT [--mode MODE] [--out FILE | --serve] ..."""
-    from iris_core.play import command
+    from iris_core.tools.play import command
 
     return command.play(args)
 
 
 def record(args: argparse.Namespace) -> int:
     """iris record RUN|AGENT [--mode MODE] [--episodes N] [--out FOLDER] ..."""
-    from iris_core.play import command
+    from iris_core.tools.play import command
 
     return command.record(args)
 

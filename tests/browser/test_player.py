@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from playing import make_agent
 
-from iris_core.play.page import Server
-from iris_core.play.recording import to_episode
-from iris_core.play.session import Session
-from iris_core.play.talk import Talk
 from iris_core.tools.benchmarks.browser import open_and_run, shown, wait, write_notebook
+from iris_core.tools.play.recording import to_episode
+from iris_core.tools.play.server import PageServer, PlayServer
+from iris_core.tools.play.session import Session
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 CELL = """
-from iris_core.widgets import play
+from iris_core.tools.play import play
 player = play("catch.safetensors", place={place!r}, driver={driver!r})
 player
 """
@@ -123,7 +122,7 @@ def address(tmp_path):
         recorded.advance()
     episodes = {"best": [to_episode(recorded.line)]}
     session = Session(agent, "dream", episodes=episodes)
-    server = Server(Talk(session, tmp_path))
+    server = PageServer(PlayServer(session, tmp_path))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server.address
@@ -164,6 +163,6 @@ def test_its_own_page(page, address):
     )
     player.get_by_role("button", name="step ▶").click()
     wait(page, "s.step === '1'")
-    player.locator("input[title='temperature of the dream']").fill("-1")
-    player.locator("input[title='temperature of the dream']").press("Enter")
-    player.get_by_text("temperature is -1.0; it must be above 0").wait_for()
+    player.locator("input[name=temperature]").fill("-1")
+    player.locator("input[name=temperature]").press("Enter")
+    player.get_by_text("temperature is -1; it must be above 0").wait_for()

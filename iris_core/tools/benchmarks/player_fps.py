@@ -19,19 +19,19 @@ from torch import nn
 from iris_core.config import ConfigError, load_config
 from iris_core.envs import action_meanings, make_env
 from iris_core.models.agent import Agent
-from iris_core.play.render import PANELS
-from iris_core.play.session import SPEEDS, Session
-from iris_core.play.source import open_source
-from iris_core.play.talk import Talk
+from iris_core.runtime.files import write_atomic
 from iris_core.tools.benchmarks import browser
 from iris_core.tools.benchmarks.browser import wait
 from iris_core.tools.benchmarks.timing import Part, machine, timed
-from iris_core.training.runs import write_atomic
+from iris_core.tools.play.render import PANELS
+from iris_core.tools.play.server import PlayServer
+from iris_core.tools.play.session import SPEEDS, Session
+from iris_core.tools.play.source import open_source
 
 AGENT = "agent.safetensors"
 REPEATS, FRAMES = 20, 200  # of a part timed alone; of a dream on the page
 CELL = """
-from iris_core.widgets import play
+from iris_core.tools.play import play
 player = play({agent!r}, panels=("frame",))
 player.session.speed = {speed}
 player"""
@@ -82,11 +82,13 @@ def endless_agent() -> Agent:
 
 def kernel_parts(session: Session) -> Times:
     """Milliseconds of the model's step and of the drawing."""
-    frame = Talk(session, Path(), ["frame"])
-    everything = Talk(session, Path(), [name for name in PANELS if name != "timeline"])
+    frame = PlayServer(session, Path(), ["frame"])
+    everything = PlayServer(
+        session, Path(), [name for name in PANELS if name != "timeline"]
+    )
 
     def step() -> None:
-        if session.cursor.sight.end:
+        if session.cursor.obs.end:
             session.new_start()
         session.advance()
 

@@ -11,9 +11,9 @@ import pytest
 from playing import make_agent
 
 from iris_core.config import ConfigError
-from iris_core.play.session import Session
-from iris_core.play.talk import Talk
-from iris_core.widgets import Player, play
+from iris_core.tools.play import Player, play
+from iris_core.tools.play.server import PlayServer
+from iris_core.tools.play.session import Session
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ def player(monkeypatch) -> Player:
 
 
 def test_the_view_that_asked_is_answered(player):
-    player.hear(player, {"do": "look", "view": "a"}, [])
+    player.on_message(player, {"do": "look", "view": "a"}, [])
     header, (data,) = player.sent[0]
     assert header["kind"] == "frame" and header["view"] == "a"
     rgba = np.frombuffer(data[: 64 * 64 * 4], np.uint8).reshape(64, 64, 4)
-    assert np.array_equal(rgba[..., :3], player.session.cursor.sight.frame)
+    assert np.array_equal(rgba[..., :3], player.session.cursor.obs.frame)
 
 
 def test_errors_reach_the_page(player):
-    player.hear(player, {"do": "seek", "value": None, "view": "a"}, [])
+    player.on_message(player, {"do": "seek", "view": "a"}, [])
     header, _ = player.sent[0]
     assert header["kind"] == "error" and "TypeError" in header["text"]
 
@@ -42,13 +42,13 @@ def test_no_thread_is_left_behind(player):
     before = set(threading.enumerate())
     other = play(make_agent())
     for command in ("play", "next", "next", "twin", "play"):
-        player.hear(player, {"do": command}, [])
+        player.on_message(player, {"do": command}, [])
     other.close()
     assert set(threading.enumerate()) == before
 
 
 def test_what_can_not_be_played_is_said():
-    with pytest.raises(ConfigError, match="moon cannot be drawn"):
+    with pytest.raises(ConfigError, match="Unknown panel moon"):
         play(make_agent(), panels=("moon",))
     with pytest.raises(ConfigError, match="No agent at"):
         play("nowhere.safetensors")
@@ -58,13 +58,13 @@ def test_what_can_not_be_played_is_said():
 @pytest.mark.timeout(3600)  # half a minute, but on a busy machine
 @pytest.mark.skipif("sys.platform != 'linux'")
 def test_ten_thousand_frames_leave_memory_flat(tmp_path, monkeypatch):
-    monkeypatch.setattr("iris_core.play.session.HISTORY", 500)
+    monkeypatch.setattr("iris_core.tools.play.session.MAX_NODES", 500)
     session = Session(make_agent(never_ends=True))
-    talk = Talk(session, tmp_path, ["frame"])
-    talk.answer({"do": "play"})
+    server = PlayServer(session, tmp_path, ["frame"])
+    server.answer({"do": "play"})
     sizes = []
     for frame in range(1, 10_001):
-        header, _ = talk.answer({"do": "next"})
+        header, _ = server.answer({"do": "next"})
         if frame % 2000 == 0:
             gc.collect()
             sizes.append(current_size())

@@ -1,4 +1,4 @@
-"""A session of play: worlds, drivers, back and forth, branches, the game's twin."""
+"""A session of play: worlds, drivers, back and forth, branches, the game beside it."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -6,29 +6,26 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from playing import make_agent
+from playing import make_agent, make_session
 
 from iris_core.config import Config, ConfigError
+from iris_core.data.frames import to_frames, to_pixels
 from iris_core.imagination.start import find_start
 from iris_core.models.agent import Agent
 from iris_core.play.imagination import Imagination, attention
-from iris_core.play.keys import COMMANDS, PARTS, action_of, key_map, parts_of
-from iris_core.play.session import HISTORY, Session
-from iris_core.play.source import open_source
-from iris_core.play.twin import PARTED, Twin, divergence
-from iris_core.play.worlds import pack, unpack
 from iris_core.pretrained import to_published
 from iris_core.replay import Episode, Replay
 from iris_core.scores import data_folder
+from iris_core.tools.play.keys import BUTTONS, COMMANDS, action_of, buttons_of, key_map
+from iris_core.tools.play.session import MAX_NODES, Session
+from iris_core.tools.play.side_by_side import DIVERGED, RealRollout, divergence
+from iris_core.tools.play.source import open_source
+from iris_core.tools.play.worlds import pack, unpack
 from iris_core.training.runs import Run
 
 MODES = ["parallel", "autoregressive"]
 modes = pytest.mark.parametrize("mode", MODES)
 PONG = ["NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"]
-
-
-def make_session(mode: str = "parallel", **settings) -> Session:
-    return Session(make_agent(mode, never_ends=True), **settings)
 
 
 def make_episode(steps: int = 6) -> Episode:
@@ -43,11 +40,17 @@ def make_episode(steps: int = 6) -> Episode:
 
 
 def frames(session: Session) -> list[np.ndarray]:
-    return [moment.sight.frame for moment in session.line]
+    return [node.obs.frame for node in session.line]
 
 
 def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
+def reconstructed(session: Session, pixels: list[np.ndarray]) -> list[np.ndarray]:
+    with session.inference():
+        frames = session.agent.tokenizer.reconstruct(to_frames(np.stack(pixels)))
+    return list(to_pixels(frames))
 
 
 # Keys
@@ -81,12 +84,12 @@ def test_actions_without_a_name_have_digits():
 
 
 def test_names_fall_apart():
-    assert parts_of("UPRIGHTFIRE") == {"UP", "RIGHT", "FIRE"}
-    assert parts_of("NOOP") == frozenset()
+    assert buttons_of("UPRIGHTFIRE") == {"UP", "RIGHT", "FIRE"}
+    assert buttons_of("NOOP") == frozenset()
 
 
 def test_commands_take_no_key_of_a_game():
-    assert not set(COMMANDS) & {key for keys in PARTS.values() for key in keys}
+    assert not set(COMMANDS) & {key for keys in BUTTONS.values() for key in keys}
 
 
 # The world model
@@ -115,13 +118,13 @@ def test_attention_sums_to_one_over_what_was_known(mode):
     session = make_session(mode)
     for _ in range(3):
         session.advance()
-    sight, agent = session.cursor.sight, session.agent
+    obs, agent = session.cursor.obs, session.agent
     for token in (0, 7, 15):
-        weights = attention(agent, sight.past, sight.tokens, 0, 0, token)
+        weights = attention(agent, obs.past, obs.tokens, 0, 0, token)
         assert weights.sum() == pytest.approx(1, abs=1e-3)
         if mode == "autoregressive":  # what was not known yet has no weight
             assert not weights[-1, token:].any()
-            assert len(weights) == len(sight.past) + 1
+            assert len(weights) == len(obs.past) + 1
 
 
 # Places and drivers
@@ -145,10 +148,10 @@ def test_the_same_seed_is_the_same_play(mode, place):
 
 def test_another_start():
     session = make_session()
-    first = session.cursor.sight.frame
+    first = session.cursor.obs.frame
     session.new_start()
     assert session.seed == 1
-    assert not np.array_equal(session.cursor.sight.frame, first)
+    assert not np.array_equal(session.cursor.obs.frame, first)
 
 
 def test_who_plays_can_change_at_any_moment():
@@ -156,16 +159,18 @@ def test_who_plays_can_change_at_any_moment():
     assert session.advance(["ArrowLeft"]).action == 1
     assert session.advance().action == 0
     session.set_driver("agent")
-    twin = make_session(place="game")
-    memory = session.cursor.memory
+    fresh = make_session(place="game")
+    before = session.cursor.lstm_state
     assert session.advance(["ArrowLeft"]).action in (0, 1, 2)
-    assert not torch.equal(memory[0], twin.cursor.memory[0])  # it saw what was played
+    other = fresh.cursor.lstm_state
+    assert not torch.equal(before[0], other[0])  # it saw what was played
 
 
 def test_an_action_by_its_number():
     session = make_session(place="game", driver="human")
-    assert session.advance(wish=2).action == 2
-    assert session.act(1).action == 1
+    assert session.advance(action=2).action == 2
+    session.act(1)
+    assert session.cursor.action == 1
     with pytest.raises(ConfigError, match="Action 3 does not exist; there are 3"):
         session.act(3)
 
@@ -175,7 +180,7 @@ def test_nothing_after_the_end():
     session.playing = True
     for _ in range(40):
         session.advance()
-    assert session.cursor.step == 28 and session.cursor.sight.end
+    assert session.cursor.step == 28 and session.cursor.obs.end
     assert not session.playing
     with pytest.raises(ConfigError, match="over"):
         session.act(0)
@@ -183,12 +188,12 @@ def test_nothing_after_the_end():
 
 def test_the_world_model_looks_on_where_it_is_wanted():
     session = make_session(place="game")
-    assert session.advance().sight.foresight is not None
-    session.set_watch(False)
-    assert session.advance().sight.foresight is None
-    session.set_watch(True)
-    later = session.advance().sight
-    assert later.foresight is not None and later.filled[0] == 1
+    assert session.advance().obs.prediction is not None
+    session.set_predict(False)
+    assert session.advance().obs.prediction is None
+    session.set_predict(True)
+    later = session.advance().obs
+    assert later.prediction is not None and len(later.past) == 1
 
 
 def test_replay_shows_what_was_recorded():
@@ -197,10 +202,10 @@ def test_replay_shows_what_was_recorded():
     for _ in range(9):
         session.advance()
     path = session.cursor.path()
-    assert len(path) == 7 and path[-1].sight.end
-    assert [m.action for m in path[1:]] == episode.actions.tolist()
+    assert len(path) == 7 and path[-1].obs.end
+    assert [node.action for node in path[1:]] == episode.actions.tolist()
     assert path[-1].total == episode.rewards.sum()
-    shown = np.stack([m.sight.frame for m in path[:-1]])
+    shown = np.stack([node.obs.frame for node in path[:-1]])
     assert np.array_equal(shown.transpose(0, 3, 1, 2), episode.frames)
     session.seek(2)
     session.branch()
@@ -209,13 +214,15 @@ def test_replay_shows_what_was_recorded():
 
 def test_what_is_not_there_is_said():
     session = make_session()
-    with pytest.raises(ConfigError, match="'moon' is no place"):
+    with pytest.raises(
+        ConfigError, match="Unknown place 'moon': choose game, dream, replay"
+    ):
         session.set_place("moon")
     with pytest.raises(ConfigError, match="no recorded episodes"):
         session.set_place("replay")
-    with pytest.raises(ConfigError, match="kind 'best'; there are: none"):
+    with pytest.raises(ConfigError, match="kind 'best'; known: none"):
         session.set_episode("best", 0)
-    with pytest.raises(ConfigError, match="'cat' does not play"):
+    with pytest.raises(ConfigError, match="Unknown driver 'cat'"):
         session.set_driver("cat")
     with pytest.raises(ConfigError, match="temperature is 0; it must be above 0"):
         session.temperature = 0
@@ -267,10 +274,10 @@ def test_a_published_checkpoint_knows_its_actions_names(tmp_path):
     torch.save(to_published(agent.state_dict()), tmp_path / "Breakout.pt")
     found = open_source(tmp_path / "Breakout.pt")
     session = Session(found.agent, driver="human")
-    assert session.meanings == ["NOOP", "FIRE", "RIGHT", "LEFT"]
-    moment = session.advance([" "])
-    assert moment.action == 1 and moment.sight.foresight is not None
-    assert moment.sight.filled == (1, 20)
+    assert session.action_names == ["NOOP", "FIRE", "RIGHT", "LEFT"]
+    node = session.advance([" "])
+    assert node.action == 1 and node.obs.prediction is not None
+    assert len(node.obs.past) == 1
 
 
 # Back and forth, branches
@@ -290,12 +297,12 @@ def test_going_back_and_on_again(mode, place):
     session.seek(999)
     assert session.cursor.step == 10
     assert same(frames(session), before)
-    assert session.held == 11
+    assert session.num_nodes == 11
 
 
 def test_a_game_goes_back_to_any_moment(monkeypatch):
     """From a state that was saved now and then, playing the actions again."""
-    monkeypatch.setattr("iris_core.play.worlds.KEY", 5)
+    monkeypatch.setattr("iris_core.tools.play.worlds.SAVE_EVERY", 5)
     session = make_session(place="game", driver="human")
     moves = [["ArrowLeft"], ["ArrowRight"], ["ArrowRight"], []] * 4
     for held in moves:
@@ -306,7 +313,7 @@ def test_a_game_goes_back_to_any_moment(monkeypatch):
     for held in moves[8:]:
         session.advance(held)
     assert same(frames(session), before)
-    assert len(session.branches) == 2
+    assert len(session.leaves) == 2
 
 
 @modes
@@ -318,14 +325,14 @@ def test_a_dream_branches(mode):
     session.seek(3)
     session.set_driver("human")
     session.advance()  # no key: along the line
-    assert len(session.branches) == 1
+    assert len(session.leaves) == 1
     session.advance(["ArrowLeft"])
-    assert len(session.branches) == 2
+    assert len(session.leaves) == 2
     for _ in range(3):
         session.advance()
-    assert [leaf.step for leaf in session.branches] == [8, 8]
+    assert [leaf.step for leaf in session.leaves] == [8, 8]
     assert same(frames(session)[:5], first[:5])
-    session.choose_branch(0)
+    session.select_branch(0)
     assert same(frames(session), first) and session.cursor.step == 8
     assert session.cursor.parent.children == [session.cursor]
 
@@ -336,7 +343,7 @@ def test_a_path_is_its_moments_in_order():
         session.advance()
     path = session.cursor.path()
     assert all(after.parent is before for before, after in pairwise(path))
-    assert [moment.step for moment in path] == list(range(5))
+    assert [node.step for node in path] == list(range(5))
 
 
 @modes
@@ -347,17 +354,17 @@ def test_a_token_is_changed_and_dreamed_on_from(mode, step):
         session.advance()
     session.seek(step)
     old = session.cursor
-    code = (int(old.sight.tokens[0, 5]) + 1) % 32
+    code = (int(old.obs.tokens[0, 5]) + 1) % 32
     session.edit(5, code)
     new = session.cursor
-    assert new.step == step and int(new.sight.tokens[0, 5]) == code
-    changed = (new.sight.frame != old.sight.frame).any(-1)
+    assert new.step == step and int(new.obs.tokens[0, 5]) == code
+    changed = (new.obs.frame != old.obs.frame).any(-1)
     assert changed.any()
     session.advance()
     assert session.cursor.parent is new
     if step:
-        assert new.parent is old.parent and len(session.branches) == 2
-        assert np.array_equal(session.first.sight.frame, old.path()[0].sight.frame)
+        assert new.parent is old.parent and len(session.leaves) == 2
+        assert np.array_equal(session.root.obs.frame, old.path()[0].obs.frame)
 
 
 def test_a_token_that_can_not_be_changed():
@@ -365,7 +372,7 @@ def test_a_token_that_can_not_be_changed():
     with pytest.raises(ConfigError, match="no token 16 with code 1: a frame has 16"):
         session.edit(16, 1)
     session.set_place("game")
-    with pytest.raises(ConfigError, match="dream from here first"):
+    with pytest.raises(ConfigError, match="dream on from here first"):
         session.edit(0, 0)
 
 
@@ -376,67 +383,68 @@ def test_a_dream_from_the_present():
     here = session.cursor
     session.dream_from_here()
     assert session.place == "dream" and session.cursor.step == 0
-    assert torch.equal(session.cursor.sight.tokens, here.sight.tokens)
-    assert torch.equal(session.cursor.memory[0], here.memory[0])
+    assert torch.equal(session.cursor.obs.tokens, here.obs.tokens)
+    assert torch.equal(session.cursor.lstm_state[0], here.lstm_state[0])
     assert len(session.imagination.dream.past) == 1  # the frame before, and its action
 
 
-def test_what_is_held_stays_bounded(monkeypatch):
-    """What is held stays bounded, and all of it is reachable from the first moment."""
-    monkeypatch.setattr("iris_core.play.session.HISTORY", 50)
+def test_the_tree_stays_bounded(monkeypatch):
+    """The tree stays bounded, and all of it is reachable from the root."""
+    monkeypatch.setattr("iris_core.tools.play.session.MAX_NODES", 50)
     session = make_session()
     for _ in range(130):
         session.advance()
-        assert session.held <= 51
+        assert session.num_nodes <= 51
     assert session.cursor.step == 130
-    assert session.first.parent is None
-    assert len(session.line) == session.held
+    assert session.root.parent is None
+    assert len(session.line) == session.num_nodes
     session.seek(0)
-    assert session.cursor is session.first
-    assert HISTORY > 2048
+    assert session.cursor is session.root
+    assert MAX_NODES > 2048
 
 
 # The real game beside the dream
 
 
-def test_a_twin_plays_the_dreams_actions():
+def test_the_real_game_plays_the_dreams_actions():
     session = make_session(driver="human", seed=3)
-    session.set_twin(True)
+    session.set_real_rollout(True)
     for held in (["ArrowLeft"], ["ArrowLeft"], ["ArrowRight"]):
         session.advance(held)
-    session.follow()
-    twin = session.twin
+    session.extend_real_rollout()
+    rollout = session.real_rollout
     game = make_session(place="game").game.env
-    real = [game.set_state(session.first.sight.game)]
+    real = [game.set_state(session.root.obs.game)]
     real += [game.step(action)[0] for action in (1, 1, 2)]
-    assert same(twin.frames, real)
-    assert len(twin.divergence) == 4
+    assert same(rollout.frames, reconstructed(session, real))
+    assert len(rollout.divergence) == 4
     session.seek(1)
-    session.follow()
-    assert len(twin.frames) == 4  # a step back forgets nothing
+    session.extend_real_rollout()
+    assert len(rollout.frames) == 4  # a step back forgets nothing
     session.advance(["ArrowRight"])
-    session.follow()
-    real = [game.set_state(session.first.sight.game)]
+    session.extend_real_rollout()
+    real = [game.set_state(session.root.obs.game)]
     real += [game.step(action)[0] for action in (1, 2)]
-    assert same(twin.frames, real)
+    assert same(rollout.frames, reconstructed(session, real))
 
 
-def test_parting_stops_the_play():
+def test_divergence_stops_the_play():
     session = make_session()
-    session.set_twin(True)
+    session.set_real_rollout(True)
     session.playing = True
     while session.playing and session.cursor.step < 20:
         session.advance()
-        session.follow()
-    assert session.twin.parted is not None
+        session.extend_real_rollout()
+    rollout = session.real_rollout
+    assert rollout.diverged_at is not None
     assert not session.playing
-    assert min(session.twin.divergence[session.twin.parted :][:3]) > PARTED
+    assert min(rollout.divergence[rollout.diverged_at :][:3]) > DIVERGED
 
 
-def test_a_twin_needs_a_game():
+def test_a_real_rollout_needs_a_game():
     session = make_session(place="game")
-    with pytest.raises(ConfigError, match="only if the dream began"):
-        session.set_twin(True)
+    with pytest.raises(ConfigError, match="only if the dream started"):
+        session.set_real_rollout(True)
 
 
 def test_divergence_is_of_the_worst_patch():
@@ -451,9 +459,9 @@ def test_the_end_of_the_game_ends_the_comparison():
     session = make_session(driver="human", seed=3)
     for _ in range(40):
         session.advance()
-    twin = Twin(session.agent, session.first.sight.game)
-    twin.follow(session.cursor.path())
-    assert twin.ended and len(twin.frames) < 41
+    rollout = RealRollout(session.agent, session.root.obs.game)
+    rollout.extend(session.cursor.path())
+    assert rollout.ended and len(rollout.frames) < 41
 
 
 def test_pictures_are_kept_small():

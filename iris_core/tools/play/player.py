@@ -1,0 +1,61 @@
+"""The widget: an agent, its game and its dream, to play with in a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+
+from iris_core.models.agent import Agent
+from iris_core.tools.play.options import Driver, Place
+from iris_core.tools.play.server import PlayServer
+from iris_core.tools.play.session import Session
+from iris_core.tools.play.source import open_source
+
+
+class Player(anywidget.AnyWidget):
+    """Passes messages between a page and `PlayServer`."""
+
+    _esm = Path(__file__).with_name("player.js").read_text("utf-8")
+    _css = Path(__file__).with_name("player.css").read_text("utf-8")
+
+    def __init__(self, server: PlayServer) -> None:
+        super().__init__()
+        self.server = server
+        self.on_msg(self.on_message)
+
+    @property
+    def session(self) -> Session:
+        """To inspect or to drive from other cells."""
+        return self.server.session
+
+    def on_message(self, _: object, message: dict[str, Any], __: object) -> None:
+        """Answer a message."""
+        header, data = self.server.answer(message)
+        self.send(header, [data])
+
+
+def play(
+    source: str | Path | Agent,
+    place: Place = "dream",
+    driver: Driver = "agent",
+    seed: int = 0,
+    panels: tuple[str, ...] = ("frame", "policy"),
+) -> Player:
+    """A widget to play with an agent.
+
+    Args:
+        source: an agent, its file, a run folder, or a published checkpoint.
+        place: "dream", "game" or "replay" (recorded episodes of the run folder, or
+            those beside the agent's file).
+        driver: "agent" or "human"; the key m changes it.
+        seed: of the start and of everything sampled.
+        panels: shown at first, names of `iris_core.tools.play.render.PANELS`.
+
+    Raises:
+        ConfigError: no agent found, or an unknown place, driver or panel.
+    """
+    found = open_source(source)
+    session = Session(found.agent, place, driver, found.episodes, seed)
+    return Player(PlayServer(session, found.recordings, panels))

@@ -1,0 +1,375 @@
+"""A page's messages and their answers, and the page without a notebook.
+
+The page asks for each frame, after it has shown the last: nothing runs in the
+background, and a paused or closed page leaves nothing behind.
+
+A message is {"do": command, "args": [...], "view": the sender's id}. An answer is a
+JSON header with the same "view", and bytes: {"kind": "frame"} with the state and one
+RGBA picture after another, {"kind": "file"} with a file to download, {"kind": "hello"},
+or {"kind": "error"} with a text.
+
+`serve` shows one page, on this machine alone:
+
+    GET  /SECRET/          the page, player.js and player.css
+    POST /SECRET/message   a message; its answer is the header's length (4 bytes), the
+                           header and the bytes
+
+The secret in the address keeps other pages of the browser out.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+import traceback
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from iris_core.config.schema import ConfigError
+from iris_core.tools.play import recording
+from iris_core.tools.play.keys import COMMANDS, key_map
+from iris_core.tools.play.render import (
+    PANELS,
+    PREDICTION_PANELS,
+    action_name,
+    check_panels,
+    hit_test,
+    status,
+)
+from iris_core.tools.play.session import Session
+from iris_core.tools.play.worlds import Node
+
+SESSION_STATE = (  # attributes of a session that the page shows as they are
+    *("title", "playing", "speed", "place", "driver", "temperature"),
+    *("policy_temperature", "seed", "kind", "number", "token", "layer", "head"),
+)
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+class PlayServer:
+    """Answers a page's messages about a session.
+
+    folder: for recordings. panels: shown at first; the timeline always is.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        folder: Path,
+        panels: Sequence[str] = ("frame", "policy"),
+    ) -> None:
+        check_panels(panels)
+        self.session = session
+        self.folder = folder
+        self.panels = list(panels)
+        self.recording: list[Node] | None = None
+        self.saved = ""
+        self.received_at = 0.0
+        self.commands: dict[str, Callable[..., Answer | None]] = {
+            "hello": self.hello,
+            "look": self.frame,
+            "next": self.next,
+            "step": self.step,
+            "play": session.play_or_pause,
+            "act": session.act,
+            "back": session.back,
+            "seek": session.seek,
+            "first": partial(session.seek, 0),
+            "last": partial(session.seek, sys.maxsize),
+            "reset": session.reset,
+            "new": session.new_start,
+            "seed": session.new_start,
+            "place": session.set_place,
+            "driver": session.set_driver,
+            "kind": session.set_episode,
+            "number": partial(session.set_episode, None),
+            "slower": partial(session.change_speed, -1),
+            "faster": partial(session.change_speed, 1),
+            "temperature": partial(setattr, session, "temperature"),
+            "policy_temperature": partial(setattr, session, "policy_temperature"),
+            "branch": session.branch,
+            "earlier": partial(session.change_branch, -1),
+            "later": partial(session.change_branch, 1),
+            "here": session.dream_from_here,
+            "code": self.edit_token,
+            "panel": self.toggle_panel,
+            "twin": self.toggle_real_rollout,
+            "layer": partial(setattr, session, "layer"),
+            "head": partial(setattr, session, "head"),
+            "click": self.click,
+            "record": self.record,
+            "save": self.save,
+            "sheet": self.save_sheet,
+            "keep": self.add_to_replay,
+        }
+        self.update_predict()
+
+    def answer(self, message: Mapping[str, Any]) -> Answer:
+        """Carry out a message; an error is an answer too, so that the page shows it."""
+        try:
+            header, data = self.dispatch(message)
+        except Exception as error:
+            self.session.playing = False
+            expected = isinstance(error, ConfigError)
+            text = str(error) if expected else traceback.format_exc()
+            header, data = {"kind": "error", "text": text}, b""
+        return {**header, "view": message.get("view")}, data
+
+    def dispatch(self, message: Mapping[str, Any]) -> Answer:
+        """Run a command; the answer is a frame unless the command has its own."""
+        self.received_at = time.perf_counter()
+        command = message.get("do")
+        if command not in self.commands:
+            raise ConfigError(
+                f"Unknown command {command!r}: choose {', '.join(self.commands)}."
+            )
+        return self.commands[command](*message.get("args", ())) or self.frame()
+
+    # Answers
+
+    def hello(self) -> Answer:
+        """What the page needs once, before the first frame."""
+        actions, episodes = self.session.action_names, self.session.episodes
+        panels = {name: PANELS[name].title for name in PANELS if name != "timeline"}
+        return {
+            "kind": "hello",
+            "actions": actions,
+            "keys": key_map(actions),
+            "commands": COMMANDS,
+            "panels": panels,
+            "episodes": {kind: len(episodes[kind]) for kind in episodes},
+        }, b""
+
+    def frame(self) -> Answer:
+        """The state, and the panels as RGBA."""
+        session = self.session
+        if "twin" in self.panels and session.real_rollout is None:
+            session.set_real_rollout(session.started_in_game)
+        session.extend_real_rollout()
+        node = session.cursor
+        if self.recording is not None and node is not self.recording[-1]:
+            self.recording.append(node)
+        stepped = time.perf_counter()
+        names = [*self.panels, "timeline"]
+        pictures = {name: PANELS[name].draw(session, node) for name in names}
+        data = b"".join(map(rgba, pictures.values()))
+        sizes = [
+            {"panel": name, "height": len(picture), "width": picture.shape[1]}
+            for name, picture in pictures.items()
+        ]
+        milliseconds = {
+            "model": 1000 * (stepped - self.received_at),
+            "drawing": 1000 * (time.perf_counter() - stepped),
+        }
+        header = {"kind": "frame", "pictures": sizes, "ms": milliseconds}
+        return {**header, "state": self.state(session, node)}, data
+
+    def state(self, session: Session, node: Node) -> dict[str, Any]:
+        """What the page writes beside the pictures."""
+        obs, rollout, leaves = node.obs, session.real_rollout, session.leaves
+        token, config = session.token, session.agent.config
+        return {name: getattr(session, name) for name in SESSION_STATE} | {
+            "status": status(session, node),
+            "step": node.step,
+            "action": action_name(session, node),
+            "end": obs.end,
+            "cache": [len(obs.past), config.world_model.max_blocks],
+            "cache_refilled": node.cache_refilled,
+            "branches": len(leaves),
+            "branch": leaves.index(session.line[-1]) + 1,
+            "twin": rollout is not None,
+            "diverged_at": rollout.diverged_at if rollout else None,
+            "recording": None if self.recording is None else len(self.recording),
+            "saved": self.saved,
+            "panels": self.panels,
+            "code": None if token is None else int(obs.tokens[0, token]),
+            "codes": config.tokenizer.vocab_size,
+        }
+
+    # Commands
+
+    def next(self, keys: Sequence[str] = (), action: int | None = None) -> None:
+        """The next frame, if the session is playing."""
+        if self.session.playing:
+            self.session.advance(keys, action)
+
+    def step(self, keys: Sequence[str] = (), action: int | None = None) -> None:
+        """One step, and a pause."""
+        self.session.playing = False
+        self.session.advance(keys, action)
+
+    def toggle_panel(self, name: str) -> None:
+        check_panels([name])
+        shown = {*self.panels} ^ {name}
+        self.panels = [name for name in PANELS if name in shown]
+        self.update_predict()
+
+    def update_predict(self) -> None:
+        """The world model predicts the game only for panels that show it."""
+        self.session.set_predict(not PREDICTION_PANELS.isdisjoint(self.panels))
+
+    def toggle_real_rollout(self) -> None:
+        """The real game beside the dream, with its panel."""
+        self.session.set_real_rollout("twin" not in self.panels)
+        self.toggle_panel("twin")
+
+    def click(self, panel: str, x: float, y: float) -> None:
+        """Select the token, step or branch at a pixel of a panel."""
+        match hit_test(self.session, panel, int(x), int(y)):
+            case "token", number:
+                self.session.token = number
+            case "step", number:
+                self.session.seek(number)
+            case "branch", number:
+                self.session.select_branch(number)
+
+    def edit_token(self, code: int) -> None:
+        if self.session.token is None:
+            raise ConfigError("Select a token first: click on the token grid.")
+        self.session.edit(self.session.token, code)
+
+    # Files
+
+    def record(self) -> Answer | None:
+        """Start recording what is shown, or stop and save it."""
+        if self.recording is None:
+            self.recording = [self.session.cursor]
+            return None
+        nodes, self.recording = self.recording, None
+        return self.save(nodes)
+
+    def save(self, nodes: list[Node] | None = None) -> Answer:
+        """Save nodes as video and arrays, the path to the cursor if None. The answer is
+        the video."""
+        session, nodes = self.session, nodes or self.session.cursor.path()
+        name = f"{session.agent.game}-{session.place}-{session.driver}"
+        path = recording.new_path(self.folder, name, "mp4")
+        frames = recording.render_nodes(session, nodes, self.panels)
+        recording.save_video(frames, path, session.speed)
+        recording.save_arrays(nodes, path.with_suffix(".npz"))
+        return self.download(path, f"{path} and {path.stem}.npz")
+
+    def save_sheet(self) -> Answer:
+        """Save a contact sheet of the path to the cursor."""
+        name = f"{self.session.agent.game}-sheet"
+        path = recording.new_path(self.folder, name, "png")
+        recording.save_sheet(self.session, self.session.cursor.path(), path)
+        return self.download(path, str(path))
+
+    def add_to_replay(self) -> None:
+        """Save the path to the cursor as an episode."""
+        path, replay = self.session.cursor.path(), self.folder / "replay"
+        self.saved = str(recording.add_to_replay(path, replay))
+
+    def download(self, path: Path, saved: str) -> Answer:
+        self.saved = saved
+        return {"kind": "file", "name": path.name, "saved": saved}, path.read_bytes()
+
+
+def rgba(picture: np.ndarray) -> bytes:
+    """uint8 (H, W, 3), in the format of a canvas."""
+    alpha = np.full(picture.shape[:2], 255, np.uint8)
+    return np.dstack([picture, alpha]).tobytes()
+
+
+# The page without a notebook
+
+HTML = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>iris play</title>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="player.css">
+<body><div id="player"></div><script type="module">
+import player from "./player.js";
+let onAnswer;
+let last = Promise.resolve();
+async function post(message) {
+  const body = JSON.stringify(message);
+  const answer = await fetch("message", { method: "POST", body });
+  const bytes = await answer.arrayBuffer();
+  const length = new DataView(bytes).getUint32(0);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
+  onAnswer(header, [new DataView(bytes, 4 + length)]);
+}
+const model = {
+  on: (_, listener) => (onAnswer = listener),
+  send: (message) => (last = last.then(() => post(message))),
+};
+player.render({ model, el: document.getElementById("player") });
+</script></body></html>
+"""
+FILES = {"player.js": "text/javascript", "player.css": "text/css"}
+
+
+class PageServer(ThreadingHTTPServer):
+    """Serves one page; port 0 takes a free one.
+
+    A browser opens several connections, each in a thread here, but messages are
+    answered one after another.
+    """
+
+    def __init__(self, play_server: PlayServer, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), PageHandler)
+        self.play_server = play_server
+        self.lock = Lock()
+        self.secret = secrets.token_urlsafe(12)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{self.secret}/"
+
+
+class PageHandler(BaseHTTPRequestHandler):
+    """Handles the requests of one connection."""
+
+    server: PageServer
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"  # keeps the connection open for all frames
+
+    def do_GET(self) -> None:
+        name = self.path.removeprefix(f"/{self.server.secret}/")
+        if name == "":
+            self.reply("text/html; charset=utf-8", HTML.encode())
+        elif name in FILES:
+            self.reply(FILES[name], Path(__file__).with_name(name).read_bytes())
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:
+        if self.path != f"/{self.server.secret}/message":
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            answer, data = self.server.play_server.answer(message)
+        header = json.dumps(answer).encode()
+        size = len(header).to_bytes(4, "big")
+        self.reply("application/octet-stream", size + header + data)
+
+    def reply(self, content_type: str, body: bytes) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """No line on the terminal for every frame."""
+
+
+def serve(play_server: PlayServer, port: int = 0, browse: bool = True) -> None:
+    """Serve the page until Ctrl-C; open it in a browser if `browse`."""
+    with PageServer(play_server, port) as server:
+        print(f"{server.address}\nCtrl-C ends it.", flush=True)
+        if browse:
+            webbrowser.open(server.address)
+        server.serve_forever()

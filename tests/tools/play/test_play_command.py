@@ -1,0 +1,55 @@
+"""`iris play` and `iris record`."""
+
+import pytest
+from playing import make_agent
+
+from iris_core import cli
+from iris_core.replay import Replay
+
+
+@pytest.fixture
+def agent_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    make_agent(never_ends=True).save(tmp_path / "agent.safetensors")
+    return tmp_path / "agent.safetensors"
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.png"])
+def test_iris_play_writes_a_file(agent_file, name, capsys):
+    out = agent_file.parent / name
+    more = ["--steps", "4", "--panels", "frame,policy,surprise"]
+    assert cli.main(["play", str(agent_file), "--out", str(out), *more]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    assert out.stat().st_size > 500
+
+
+@pytest.mark.skipif("sys.platform == 'darwin'")
+def test_iris_play_without_a_display(agent_file, capsys):
+    assert cli.main(["play", str(agent_file), "--steps", "2"]) == 0
+    assert capsys.readouterr().out == "media/recordings/catch-agent-dream-001.mp4\n"
+    assert cli.main(["play", str(agent_file), "--mode", "human-dream"]) == 2
+    assert "add --serve" in capsys.readouterr().err
+
+
+def test_iris_play_refuses_what_it_cannot_do(agent_file, capsys):
+    for arguments, told in (
+        (["--out", "a.avi"], "a.avi is none of .mp4, .gif, .png"),
+        (["--panels", "moon"], "Unknown panel moon"),
+        (["--mode", "replay"], "no recorded episodes"),
+        (["--temperature", "0"], "temperature is 0.0; it must be above 0"),
+    ):
+        assert cli.main(["play", str(agent_file), *arguments]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_iris_record_keeps_everything(agent_file, capsys):
+    arguments = ["--episodes", "2", "--out", "kept"]
+    assert cli.main(["record", str(agent_file), *arguments]) == 0
+    kept = agent_file.parent / "kept"
+    names = sorted(path.name for path in kept.glob("*.*"))
+    stems = ["catch-agent-game-001", "catch-agent-game-002"]
+    assert names == [f"{s}.{k}" for s in stems for k in ("mp4", "npz", "png")]
+    assert [len(e) for e in Replay.load(kept / "replay")] == [28, 28]
+    assert "28 steps, return" in capsys.readouterr().out

@@ -1,0 +1,154 @@
+"""A page's messages, their answers, and the page without a notebook."""
+
+import io
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import av
+import numpy as np
+import pytest
+from playing import make_session
+
+from iris_core.replay import Replay
+from iris_core.tools.play.server import PageServer, PlayServer
+
+
+@pytest.fixture
+def server(tmp_path) -> PlayServer:
+    return PlayServer(make_session(), tmp_path)
+
+
+def send(server: PlayServer, command: str, *args) -> dict:
+    """The state after a command; an error fails."""
+    header, _ = server.answer({"do": command, "args": args})
+    assert header["kind"] == "frame", header
+    return header["state"]
+
+
+def test_a_video_decodes_to_what_was_shown(server, tmp_path):
+    send(server, "record")
+    for _ in range(5):
+        send(server, "step")
+    assert send(server, "look")["recording"] == 6
+    header, data = server.answer({"do": "record"})
+    assert header["kind"] == "file" and header["name"] == "catch-dream-agent-001.mp4"
+    shown = [node.obs.frame for node in server.session.cursor.path()]
+    kept = np.load(tmp_path / "catch-dream-agent-001.npz")
+    assert np.array_equal(kept["frames"], shown)
+    assert kept["actions"][0] == -1 and kept["steps"].tolist() == [0, 1, 2, 3, 4, 5]
+    with av.open(io.BytesIO(data)) as file:
+        assert file.streams.video[0].codec_context.name == "h264"
+        decoded = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    assert len(decoded) == 6
+
+
+def test_an_answer_is_json_and_pixels(server):
+    header, data = server.answer({"do": "look"})
+    json.dumps(header)
+    first = header["pictures"][0]
+    assert (first["panel"], first["height"], first["width"]) == ("frame", 64, 64)
+    rgba = np.frombuffer(data[: 64 * 64 * 4], np.uint8).reshape(64, 64, 4)
+    assert np.array_equal(rgba[..., :3], server.session.cursor.obs.frame)
+    assert (rgba[..., 3] == 255).all()
+    sizes = [4 * p["height"] * p["width"] for p in header["pictures"]]
+    assert sum(sizes) == len(data)
+
+
+def test_hello_says_what_the_page_needs(server):
+    header, _ = server.answer({"do": "hello"})
+    assert header["actions"] == ["NOOP", "LEFT", "RIGHT"]
+    assert header["keys"]["LEFT"] == ["ArrowLeft", "a"]
+    assert header["commands"]["p"][0] == "play"
+    json.dumps(header)
+
+
+def test_every_command_of_the_keyboard_exists(server):
+    header, _ = server.answer({"do": "hello"})
+    known = {command for command, _ in header["commands"].values()}
+    assert known <= set(server.commands)
+
+
+def test_a_paused_page_gets_no_new_frames(server):
+    assert send(server, "next")["step"] == 0
+    assert send(server, "play")["playing"]
+    assert send(server, "next")["step"] == 1
+    assert not send(server, "play")["playing"]
+    assert send(server, "next")["step"] == 1
+
+
+def test_held_keys_arrive(server):
+    send(server, "driver")
+    assert send(server, "step", ["ArrowRight"])["action"] == "RIGHT"
+    assert send(server, "step", [], 1)["action"] == "LEFT"
+    assert send(server, "act", 2)["action"] == "RIGHT"
+
+
+def test_controls(server):
+    for _ in range(3):
+        send(server, "step")
+    assert send(server, "back")["step"] == 2
+    assert send(server, "first")["step"] == 0
+    assert send(server, "last")["step"] == 3
+    assert send(server, "seek", 1)["step"] == 1
+    send(server, "branch")
+    assert send(server, "step")["branches"] == 2
+    assert send(server, "earlier")["branch"] == 1
+    assert send(server, "later")["branch"] == 2
+    assert send(server, "faster")["speed"] == 30
+    assert send(server, "slower")["speed"] == 15
+    assert send(server, "temperature", 0.5)["temperature"] == 0.5
+    assert send(server, "policy_temperature", 2)["policy_temperature"] == 2
+    assert send(server, "seed", 7)["seed"] == 7
+    assert send(server, "panel", "tokens")["panels"] == ["frame", "tokens", "policy"]
+    assert send(server, "click", "tokens", 70, 70)["token"] == 5
+    code = (send(server, "look")["code"] + 1) % 32
+    assert send(server, "code", code)["code"] == code
+    assert send(server, "place", "game")["place"] == "game"
+    assert send(server, "here")["place"] == "dream"
+    assert send(server, "twin")["twin"]
+    assert send(server, "head", 1)["head"] == 1
+    assert send(server, "layer", 9)["layer"] == 9
+    assert send(server, "reset")["step"] == 0
+
+
+def test_errors_are_answers(server):
+    header, _ = server.answer({"do": "moon"})
+    assert header["kind"] == "error" and "Unknown command 'moon'" in header["text"]
+    header, _ = server.answer({"do": "place", "args": ["replay"]})
+    assert "no recorded episodes" in header["text"]
+    header, _ = server.answer({"do": "seek", "args": ["x"]})
+    assert "Traceback" in header["text"] and "TypeError" in header["text"]
+
+
+def test_saving_and_keeping(server, tmp_path):
+    send(server, "step")
+    header, data = server.answer({"do": "save"})
+    assert header["kind"] == "file" and data[4:8] == b"ftyp"
+    header, data = server.answer({"do": "sheet"})
+    assert data.startswith(b"\x89PNG")
+    assert send(server, "keep")["saved"].endswith("000000.npz")
+    assert Replay.load(tmp_path / "replay").num_steps == 1
+
+
+def test_the_page_without_a_notebook(server):
+    page = PageServer(server)
+    thread = threading.Thread(target=page.serve_forever)
+    thread.start()
+    try:
+        html = urllib.request.urlopen(page.address).read().decode()
+        assert "player.js" in html
+        script = urllib.request.urlopen(f"{page.address}player.js").read()
+        assert b"export default" in script
+        message = json.dumps({"do": "look", "view": "a"}).encode()
+        answer = urllib.request.urlopen(f"{page.address}message", message).read()
+        length = int.from_bytes(answer[:4], "big")
+        header = json.loads(answer[4 : 4 + length])
+        assert header["kind"] == "frame" and header["view"] == "a"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{page.server_port}/message")
+    finally:
+        page.shutdown()
+        page.server_close()
+        thread.join()
