@@ -10,9 +10,10 @@ from torch import Tensor
 
 from iris_core.config import Config, load_config
 from iris_core.dream import DreamEnv, fill_left, imagine
-from iris_core.models.actor_critic import ActorCritic, Rollout, slow_copy
+from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent, categorical, greedy
 from iris_core.replay import Batch
+from iris_core.variants.target_critic import TargetCritic
 
 BLOCKS = 4  # that the world models of these tests remember
 K = 16  # tokens of a frame
@@ -470,12 +471,6 @@ def test_the_policy_remembers_what_it_saw(mode):
         assert torch.allclose(a, b, atol=1e-5)
 
 
-@torch.no_grad()
-def values_of(critic: ActorCritic, rollout: Rollout) -> Tensor:
-    """Another critic's, (B, H), of what was dreamed."""
-    return critic.watch(rollout.frames, critic.burn_in(*rollout.burn_in))[1]
-
-
 @pytest.mark.parametrize("target", [False, True])
 def test_learning_again_from_a_dream(target):
     """With unchanged weights: the same values and the same gradient."""
@@ -484,7 +479,7 @@ def test_learning_again_from_a_dream(target):
     actor_critic = agent.actor_critic
     rollout = imagine(agent, make_starts(3, 4, real=[4, 2, 1]), horizon=5)
     if target:
-        rollout.bootstrap = values_of(slow_copy(actor_critic), rollout)
+        rollout.bootstrap = TargetCritic(actor_critic, 0.9).values(rollout)
     with torch.no_grad():
         logits, values = actor_critic.unroll(rollout.frames, rollout.memory)
     assert torch.allclose(logits, rollout.logits, atol=1e-5)
@@ -512,19 +507,19 @@ def test_only_the_policy_learns_from_a_rollout(mode):
 def test_another_critic_can_watch_a_rollout():
     """With its own memory of the frames before it."""
     agent = make_agent("parallel")
-    slow = slow_copy(agent.actor_critic)
+    target = TargetCritic(agent.actor_critic, decay=0.9)
     rollout = imagine(agent, make_starts(2, 3, real=[3, 2]), horizon=4)
     frames, mask = rollout.burn_in
     assert frames.shape == (2, 2, 3, 64, 64)
     assert mask.tolist() == [[True, True], [False, True]]
     values = rollout.values.detach()
-    assert torch.allclose(values_of(slow, rollout), values, atol=1e-6)
+    assert torch.allclose(target.values(rollout), values, atol=1e-6)
     with torch.no_grad():
-        slow.critic_linear.bias += 1
-    assert torch.allclose(values_of(slow, rollout), values + 1, atol=1e-6)
+        target.critic.critic_linear.bias += 1
+    assert torch.allclose(target.values(rollout), values + 1, atol=1e-6)
     with torch.no_grad():
-        slow.lstm.weight_ih.mul_(0)
-    assert not torch.allclose(values_of(slow, rollout), values + 1, atol=1e-3)
+        target.critic.lstm.weight_ih.mul_(0)
+    assert not torch.allclose(target.values(rollout), values + 1, atol=1e-3)
 
 
 @modes

@@ -19,9 +19,7 @@ from iris_core.models import vqgan
 from iris_core.models.actor_critic import (
     ActorCritic,
     Rollout,
-    follow,
     lambda_returns,
-    slow_copy,
 )
 from iris_core.models.agent import (
     Agent,
@@ -1091,22 +1089,6 @@ def test_values_bootstrap_from_where_the_rollout_says():
     before = actor_critic.loss(rollout).figures["mean_return"]
     rollout.bootstrap += 1
     assert actor_critic.loss(rollout).figures["mean_return"] > before
-
-
-def test_a_slow_copy_follows():
-    fast = new_actor_critic(*EXTRAS)
-    slow = slow_copy(fast)
-    assert not any(p.requires_grad for p in slow.parameters())
-    start = slow.critic_linear.weight.clone()
-    with torch.no_grad():
-        for p in fast.parameters():
-            p.add_(1.0)
-    assert torch.equal(slow.critic_linear.weight, start)  # its own weights
-    follow(slow, fast, decay=0.75)
-    assert torch.allclose(slow.critic_linear.weight, start + 0.25)
-    follow(slow, fast, decay=0.0)
-    for p, q in zip(slow.parameters(), fast.parameters(), strict=True):
-        assert torch.equal(p, q)
 
 
 def test_gradients_arrive_under_autocast():
