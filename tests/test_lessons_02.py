@@ -8,10 +8,11 @@ from solutions import nb02 as solutions
 
 
 def test_solution_agrees_with_the_library():
-    from lessons.artefacts import load_agent, load_replay, to_frames
+    from lessons.artefacts import load_agent, load_replay
 
     tokenizer = load_agent("freeway").tokenizer
-    frames = to_frames(next(iter(load_replay("freeway_agent"))).frames[200:202])
+    (episode,) = load_replay("freeway_agent")
+    (frames,) = episode.segment(200, 202).frames
     with torch.no_grad():
         z = tokenizer.vectors(frames)
     tokens = solutions.nearest(z, tokenizer.embedding.weight)

@@ -20,11 +20,10 @@ def test_a_dashboard_of_nothing_and_of_everything():
     tests = [(100.0, 1.0, 0.2), (200.0, 3.0, 0.1)]
     moment = live.Moment("epoch 2", curves, tests, frames(10), frames(200))
     figure = live.draw_dashboard(moment)
-    assert len(figure.axes) == 6  # the policy's panel has two scales
+    assert len(figure.axes) == 5 + 8  # the policy's panel has two scales
     assert figure._suptitle.get_text() == "epoch 2"
-    shown = figure.axes[-1].images[0].get_array()
-    assert shown.shape == (4 * 68, 132, 3)
-    assert shown[0, 0, 0] == 10 and shown[0, 131, 0] == 200
+    pictures = [ax.images[0].get_array() for ax in figure.axes if ax.images]
+    assert [int(picture[0, 0, 0]) for picture in pictures] == [10, 200] * 4
 
 
 def test_runs_of_equal_numbers():
@@ -33,15 +32,6 @@ def test_runs_of_equal_numbers():
         (4, 5, 3),
         (6, 7, 3),
     ]
-
-
-def test_labels_of_a_learning_curve_keep_apart_and_in_order():
-    lines = {"random": 0.0, "UP": 21.0, "blind": 21.1, "human": 29.6}
-    figure = live.draw_learning_curve([(100.0, 20.0, 1.0)], lines, 21.05, "Freeway")
-    heights = sorted(t.get_position()[1] for t in figure.axes[0].texts)
-    low, high = figure.axes[0].get_ylim()
-    assert len(heights) == 5
-    assert np.diff(heights).min() >= 0.06 * (high - low)
 
 
 QUICK = [

@@ -24,9 +24,9 @@ def test_a_moment_shows_every_picture_and_chance() -> None:
 
 def test_strips_and_comparisons_and_patches() -> None:
     strips = watching.draw_strips([(FRAMES, FRAMES), (FRAMES, FRAMES)])
-    assert len(strips.axes) == 4
+    assert len(strips.axes) == 4 * len(FRAMES)
     comparison = watching.draw_comparison(FRAMES[0], FRAMES[1], "step 1")
-    assert len(comparison.axes) == 3
+    assert len(comparison.axes) == 4  # one is the scale of the errors
     patches = watching.draw_patches(FRAMES, FRAMES, [(0, 8), (40, 8)])
     assert len(patches.axes) == 4
     plt.close("all")

@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iris_core.training import pictures
-from iris_core.training.pictures import (
+from iris_core.plotting.contact_sheet import (
     comparison_sheet,
-    learning_curve,
     reconstruction_sheet,
-    result_table,
     save_gif,
     save_png,
     trajectory_sheet,
+)
+from iris_core.plotting.error_map import error_map
+from iris_core.plotting.learning_curve import (
+    learning_curve,
+    result_table,
+    save_learning_curve,
+    spread,
+    value_range,
 )
 
 NAMES = ["NOOP", "FIRE", "DOWNRIGHTFIRE"]
@@ -81,15 +86,15 @@ def test_errors_are_drawn_where_they_are() -> None:
     originals = np.zeros((1, 64, 64, 3), np.uint8)
     reconstructions = originals.copy()
     reconstructions[0, 10, 20] = 255
-    error = pictures.error_map(originals, reconstructions)
+    error = error_map(originals, reconstructions)
     bright = error[0, ..., 0] > 200  # yellow has red in it, dark blue has none
     assert np.argwhere(bright).tolist() == [[10, 20]]
     assert (error[0, ~bright] == error[0, 0, 0]).all()
-    assert np.array_equal(error, pictures.error_map(reconstructions, originals))
+    assert np.array_equal(error, error_map(reconstructions, originals))
     find(reconstruction_sheet(originals, reconstructions), error[0])
 
-    half = pictures.error_map(originals, originals + np.uint8(32))
-    full = pictures.error_map(originals, originals + np.uint8(64))
+    half = error_map(originals, originals + np.uint8(32))
+    full = error_map(originals, originals + np.uint8(64))
     brightness = [int(e[0, 0, 0].sum()) for e in (error, half, full)]
     assert brightness == sorted(set(brightness))
 
@@ -103,7 +108,7 @@ def test_comparison_places_frames_and_names_actions() -> None:
     below = [find(sheet, frame) for frame in dreamed]
     assert [x for _, x in above] == [x for _, x in below]
     assert ink(sheet[: above[0][0]]) > 100  # the caption
-    y, x = find(sheet, pictures.error_map(real, dreamed)[2])
+    y, x = find(sheet, error_map(real, dreamed)[2])
     captions = [sheet[y + 129 : y + 146, x - dx : x - dx + 128] for dx in (134, 0)]
     assert ink(captions[1]) > ink(captions[0]) > 20  # DOWNRIGHTFIRE and FIRE
 
@@ -172,9 +177,9 @@ def test_wrong_steps_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="columns is 0"):
         trajectory(2, columns=0)
     with pytest.raises(ValueError, match="2 steps and 1 returns"):
-        learning_curve([1, 2], [0.0], {}, "Pong", tmp_path / "curve.png")
+        learning_curve([1, 2], [0.0], {}, "Pong")
     with pytest.raises(ValueError, match="one or more"):
-        learning_curve([], [], {}, "Pong", tmp_path / "curve.png")
+        learning_curve([], [], {}, "Pong")
     with pytest.raises(ValueError, match="image is float64"):
         save_png(np.zeros((2, 2, 3)), tmp_path / "image.png")
     with pytest.raises(ValueError, match="frames is uint8"):
@@ -186,7 +191,8 @@ def test_wrong_steps_are_refused(tmp_path: Path) -> None:
 def test_learning_curve_is_whole(tmp_path: Path, human: float) -> None:
     path = tmp_path / "curve.png"
     baselines = {"random": 1.7, "best constant action (DOWNRIGHTFIRE)": 1.8}
-    learning_curve([200, 400], [1, 8], baselines | {"human": human}, "Breakout", path)
+    baselines["human"] = human
+    save_learning_curve(learning_curve([200, 400], [1, 8], baselines, "Breakout"), path)
     image = np.asarray(Image.open(path))
     assert image.shape == (500, 800, 3)
     assert margins_are_white(image)
@@ -196,18 +202,30 @@ def test_learning_curve_is_whole(tmp_path: Path, human: float) -> None:
 
 
 def test_labels_are_spread_apart() -> None:
-    assert pictures.spread([1, 5], 1, 0, 10) == [1, 5]
-    assert pictures.spread([1, 1, 1.5], 1, 0, 10) == [1, 2, 3]
-    assert pictures.spread([9.5, 9.6, 50], 1, 0, 10) == [8, 9, 10]
-    assert pictures.spread([-5, 0], 1, 0, 10) == [0, 1]
+    assert spread([1, 5], 1, 0, 10) == [1, 5]
+    assert spread([1, 1, 1.5], 1, 0, 10) == [1, 2, 3]
+    assert spread([9.5, 9.6, 50], 1, 0, 10) == [8, 9, 10]
+    assert spread([-5, 0], 1, 0, 10) == [0, 1]
+
+
+def test_labels_keep_apart_and_in_order() -> None:
+    lines = {"random": 0.0, "UP": 21.0, "blind": 21.1, "human": 29.6}
+    figure = learning_curve([100.0], [20.0], lines, "Freeway", [1.0], final=21.05)
+    texts = sorted(figure.axes[0].texts, key=lambda text: text.get_position()[1])
+    low, high = figure.axes[0].get_ylim()
+    heights = [text.get_position()[1] for text in texts]
+    assert [text.get_text().split()[0] for text in texts] == [
+        *("random", "UP", "this", "blind", "human")
+    ]
+    assert np.diff(heights).min() >= 0.05 * (high - low)
 
 
 def test_far_baselines_do_not_flatten_the_plot() -> None:
-    low, high = pictures.value_range([1, 3], [2, 20])
+    low, high = value_range([1, 3], [2, 20])
     assert low < 1 and 20 < high < 23
-    low, high = pictures.value_range([1, 3], [2, 40])
+    low, high = value_range([1, 3], [2, 40])
     assert low < 1 and 3 < high < 4
-    low, high = pictures.value_range([5], [])
+    low, high = value_range([5], [])
     assert low < 5 < high
 
 
@@ -249,7 +267,7 @@ def test_files_are_replaced_whole(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_a_curve_is_drawn_whatever_the_readers_style(tmp_path: Path) -> None:
     curves = [tmp_path / "plain.png", tmp_path / "styled.png"]
-    learning_curve([1, 2], [0.0, 1.0], {}, "Pong", curves[0])
+    save_learning_curve(learning_curve([1, 2], [0.0, 1.0], {}, "Pong"), curves[0])
     with matplotlib.rc_context({"figure.constrained_layout.use": True}):
-        learning_curve([1, 2], [0.0, 1.0], {}, "Pong", curves[1])
+        save_learning_curve(learning_curve([1, 2], [0.0, 1.0], {}, "Pong"), curves[1])
     assert curves[0].read_bytes() == curves[1].read_bytes()

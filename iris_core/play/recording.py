@@ -16,8 +16,8 @@ from iris_core.config.schema import ConfigError
 from iris_core.play.render import fit, render
 from iris_core.play.view import View
 from iris_core.play.worlds import Moment
+from iris_core.plotting.contact_sheet import save_png, trajectory_sheet
 from iris_core.replay import INDEX, Episode, Replay, write_whole
-from iris_core.training.pictures import save_png, trajectory_sheet
 from iris_core.training.runs import write_atomic
 
 NOT_RECORDED = ("attention", "tree", "twin")  # they show a session, not a moment

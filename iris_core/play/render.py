@@ -18,17 +18,9 @@ from iris_core.config.schema import ConfigError
 from iris_core.play.twin import PARTED
 from iris_core.play.view import View, signed
 from iris_core.play.worlds import Moment, unpack
-from iris_core.training.pictures import (
-    BLUE,
-    FAINT,
-    INK,
-    VERMILLION,
-    enlarge,
-    error_map,
-    text_width,
-    white_sheet,
-    write,
-)
+from iris_core.plotting.contact_sheet import enlarge, text_width, white_sheet, write
+from iris_core.plotting.error_map import error_map
+from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION
 
 SIDE = 256  # of a panel
 WIDE = 2 * SIDE
@@ -36,7 +28,7 @@ GAP = 8
 LINE = 18
 ROWS, ROW = 6, 56  # branches drawn, and the height of one
 MOST = 8.0  # nats, the top of the colour scale
-ORANGE, GREY = "#E69F00", "#d0d0d0"
+GREY = "#d0d0d0"
 
 
 def frame(view: View) -> np.ndarray:

@@ -27,9 +27,14 @@ from iris_core.evaluate import Evaluation, evaluate, own_randomness, standard_er
 from iris_core.final_test import BLIND, CONSTANT, OWN, RANDOM
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
+from iris_core.plotting import contact_sheet
+from iris_core.plotting.learning_curve import (
+    learning_curve,
+    result_table,
+    save_learning_curve,
+)
 from iris_core.replay import Episode, Replay
 from iris_core.scores import REFERENCE, human_normalised
-from iris_core.training import pictures
 from iris_core.training.held_out import held_out
 from iris_core.training.loggers import Logger
 from iris_core.training.runs import write_atomic
@@ -80,7 +85,7 @@ class Reporter:
         tqdm.write(epoch_line(epoch, self.config.training, metrics))
 
     def test(self, epoch: int) -> dict[str, float]:
-        """Test episodes, figures of the world model on them, and pictures."""
+        """Test episodes, figures of the world model on them, and contact_sheet."""
         agent, config = self.trainer.agent, self.config.evaluation
         played = evaluate(
             agent,
@@ -143,20 +148,20 @@ class Reporter:
         batch = replay.sample(8, burn_in + 1, rng, from_start=False)
         batch = batch.to(agent.device)
         real = batch.frames[:, -1]
-        sheet = pictures.reconstruction_sheet(
+        sheet = contact_sheet.reconstruction_sheet(
             to_pixels(real), to_pixels(agent.tokenizer.reconstruct(real))
         )
-        pictures.save_png(sheet, self.run.reconstructions / f"{name}.png")
+        contact_sheet.save_png(sheet, self.run.reconstructions / f"{name}.png")
         length = max(self.config.actor_critic.horizon, 20)
         dream = imagine(agent, batch, length)
         folder = self.run.episodes("imagination")
         picture = self.dream_sheet(dream, f"A dream of {agent.game}, epoch {epoch}")
-        pictures.save_png(picture, folder / f"{name}.png")
+        contact_sheet.save_png(picture, folder / f"{name}.png")
         best = int(dream.rewards.sum(1).argmax())
         dreamed_episode(dream, best).save(folder / "best.npz")
 
     def dream_sheet(self, dream: Rollout, title: str) -> np.ndarray:
-        return pictures.trajectory_sheet(
+        return contact_sheet.trajectory_sheet(
             to_pixels(dream.frames[0]),
             dream.rewards[0].cpu().numpy(),
             dream.ends[0].cpu().numpy(),
@@ -178,7 +183,7 @@ class Reporter:
         seen = [dream.reset(past, actions[:, : context - 1])]
         for t in range(context - 1, batch.actions.shape[1] - 1):
             seen.append(dream.step(actions[:, t])[0])
-        return pictures.comparison_sheet(
+        return contact_sheet.comparison_sheet(
             to_pixels(batch.frames[0, context - 1 :]),
             to_pixels(torch.cat(seen)),
             actions[0, context - 1 :].cpu().numpy(),
@@ -188,7 +193,7 @@ class Reporter:
     def played_sheet(self, episode: Episode, title: str) -> np.ndarray:
         """The last steps of a real episode."""
         tail = slice(max(0, len(episode) - SHEET_FRAMES), None)
-        return pictures.trajectory_sheet(
+        return contact_sheet.trajectory_sheet(
             episode.frames[tail].transpose(0, 2, 3, 1),
             episode.rewards[tail],
             episode.ends[tail],
@@ -219,10 +224,10 @@ class Reporter:
         )
         title = f"{self.config.env.game}: the end of a test episode"
         sheet = self.played_sheet(played.kept[0], title)
-        pictures.save_png(sheet, self.run.episodes("test") / "final.png")
+        contact_sheet.save_png(sheet, self.run.episodes("test") / "final.png")
         with own_randomness(trainer.device, FINAL_SEED), trainer.autocast:
             sheet = self.comparison(played.kept[0])
-        pictures.save_png(sheet, self.run.episodes("imagination") / "final.png")
+        contact_sheet.save_png(sheet, self.run.episodes("imagination") / "final.png")
         table = [
             *self.baselines(played.shares),
             (OWN, *mean_and_error(played.returns)),
@@ -232,7 +237,7 @@ class Reporter:
             table.append(("human", REFERENCE[game].human, None))
         self.curve(table)
         self.write_results(played, table)
-        tqdm.write("\n" + pictures.result_table(table))
+        tqdm.write("\n" + result_table(table))
         return Result(returns=played.returns, table=table)
 
     def baselines(
@@ -256,13 +261,13 @@ class Reporter:
         metrics = pd.read_csv(self.run.metrics)
         tested = metrics.dropna(subset=["test/return"])
         lines = {n: m for n, m, _ in table if m is not None and n != OWN}
-        pictures.learning_curve(
+        figure = learning_curve(
             tested["env_steps"].tolist(),
             tested["test/return"].tolist(),
             lines,
             self.config.env.game,
-            self.run.path / "learning_curve.png",
         )
+        save_learning_curve(figure, self.run.path / "learning_curve.png")
 
     def write_results(
         self,

@@ -64,11 +64,6 @@ def names(pattern: str) -> str:
     return ", ".join(sorted(path.stem for path in DATA.glob(pattern))) or "none"
 
 
-def to_frames(pixels: np.ndarray) -> torch.Tensor:
-    """An episode's uint8 (..., 3, 64, 64) as float in [0, 1], as the library has it."""
-    return torch.from_numpy(np.asarray(pixels)).float() / 255
-
-
-def to_pixels(frames: torch.Tensor) -> np.ndarray:
-    """Float (..., 3, 64, 64) in [0, 1] -> uint8 (..., 64, 64, 3), to look at."""
-    return (frames.detach().clamp(0, 1) * 255).round().byte().movedim(-3, -1).numpy()
+def as_float(frames: np.ndarray) -> torch.Tensor:
+    """Frames as an episode keeps them, uint8 (..., 3, 64, 64), as float in [0, 1]."""
+    return torch.from_numpy(frames) / 255

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from lessons.style import FAINT, HEAT, ORANGE, SKY, draw_grid, lay_on_frame
+from iris_core.plotting.palette import FAINT, ORANGE, SKY
+from lessons.style import draw_grid, lay_on_frame, outline_token
 
 HIDDEN = 225  # grey level of a cell that the model has not seen
 FAINTEST = 0.05  # of the largest weight; less is not drawn, so that the frame shows
@@ -31,10 +30,8 @@ def draw_look(
     """
     n, positions = next(iter(rows.values())).shape
     grid = round((positions - 1) ** 0.5)
-    shape = (len(rows), n)
-    figure, axes = plt.subplots(
-        *shape, figsize=(size * n + 1.2, (size + 0.25) * len(rows) + 0.5), squeeze=False
-    )
+    figsize = (size * n + 1.2, (size + 0.25) * len(rows) + 0.5)
+    figure, axes = plt.subplots(len(rows), n, figsize=figsize, squeeze=False)
     for (name, weights), line in zip(rows.items(), axes, strict=True):
         top = float(weights.max())
         for i, ax in enumerate(line):
@@ -43,15 +40,15 @@ def draw_look(
                 frame = hide(frame, target, grid)
             laid = weights[i, :-1].reshape(grid, grid)
             laid = np.ma.masked_less(laid, FAINTEST * top)
-            drawn = lay_on_frame(ax, frame, laid, vmin=0, vmax=top, cmap=HEAT)
+            drawn = lay_on_frame(ax, frame, laid, top)
             draw_grid(ax, grid)
             if i < n - 1:
                 ax.set_xlabel(f"{actions[i]} {weights[i, -1]:.2f}", fontsize=9)
-        outline(line[-1], target, grid, ORANGE)
         if target > 0:
-            outline(line[-1], target - 1, grid, SKY)
+            outline_token(line[-1], target - 1, grid, SKY)
         else:
             line[-2].xaxis.label.set_bbox({"ec": SKY, "fc": "white", "lw": 2})
+        outline_token(line[-1], target, grid, ORANGE)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
         figure.colorbar(drawn, ax=line, fraction=0.02, pad=0.01, ticks=[0, top])
         figure.axes[-1].set_yticklabels(["0", f"{top:.2f}"], fontsize=9)
@@ -79,21 +76,13 @@ def hide(frame: np.ndarray, first: int, grid: int) -> np.ndarray:
     return shown
 
 
-def outline(ax: Axes, token: int, grid: int, colour: str, size: int = 64) -> None:
-    """A box around one token of a frame."""
-    cell = size / grid
-    corner = (cell * (token % grid) + 0.5, cell * (token // grid) + 0.5)
-    box = Rectangle(corner, cell - 2, cell - 2, fill=False, ec=colour, lw=2.2)
-    ax.add_patch(box)
-
-
 def draw_readers(grids: dict[str, np.ndarray], frame: np.ndarray) -> Figure:
     """Head -> (h, w), a number for each predicted cell, laid on a frame: one scale."""
     figure, axes = plt.subplots(1, len(grids), figsize=(2.1 * len(grids) + 0.8, 2.4))
     top = max(float(grid.max()) for grid in grids.values())
     for ax, (name, grid) in zip(np.atleast_1d(axes), grids.items(), strict=True):
         laid = np.ma.masked_less(grid, FAINTEST * top)
-        drawn = lay_on_frame(ax, strengthen(frame), laid, vmin=0, vmax=top, cmap=HEAT)
+        drawn = lay_on_frame(ax, strengthen(frame), laid, top)
         draw_grid(ax, len(grid))
         ax.set_title(name, fontsize=10)
     figure.colorbar(drawn, ax=axes, fraction=0.02, label="mean weight")

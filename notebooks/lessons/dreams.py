@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -12,8 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lessons.explore import png
-from lessons.style import BLUE, FAINT, RED, bare
+from iris_core.plotting.frame_strip import draw_frame
+from iris_core.plotting.palette import BLUE, FAINT, VERMILLION
+from lessons.explore import show
 
 CHICKEN_COLUMNS = slice(16, 21)  # where the player's chicken walks up and down
 PADDLE_ROWS = slice(61, 63)
@@ -41,26 +41,21 @@ def draw_play(moments: Sequence[Moment], most: int, last: int = 12) -> Figure:
     left, right = parts[0]
     screen, memory = left.subplots(2, 1, height_ratios=[6 * lines, 1])
     now = moments[-1]
-    screen.imshow(now.pixels)
+    draw_frame(screen, now.pixels)
     screen.set_title(f"step {len(moments) - 1}: {told(now)}")
-    bare(screen)
     memory.barh([0], [now.cache], color=BLUE)
     memory.set(xlim=(0, most), yticks=[], xticks=[0, most])
     memory.set_xlabel(f"{now.cache} of {most} places in memory", fontsize=9)
     memory.tick_params(labelsize=8)
     memory.grid(False)
-    first = max(len(moments) - last, 0)
-    axes = right.subplots(lines, 6, squeeze=False)
-    for ax in axes.flat:
-        bare(ax)
-    for ax, (step, moment) in zip(
-        axes.flat, list(enumerate(moments))[first:], strict=False
-    ):
-        ax.imshow(moment.pixels)
-        marked = moment.reward or moment.end
-        ax.set_title(
-            f"{step} {told(moment)}", fontsize=8, color=RED if marked else FAINT
-        )
+    axes = right.subplots(lines, 6, squeeze=False).flat
+    recent = list(enumerate(moments))[-last:]
+    for ax, (step, moment) in zip(axes, recent, strict=False):
+        draw_frame(ax, moment.pixels)
+        colour = VERMILLION if moment.reward or moment.end else FAINT
+        ax.set_title(f"{step} {told(moment)}", fontsize=8, color=colour)
+    for ax in right.axes[len(recent) :]:
+        ax.set_axis_off()
     return figure
 
 
@@ -80,25 +75,20 @@ def play_buttons(
     press(i) takes action i, press(None) starts again; draw() gives the picture then.
     An error is shown below the picture.
     """
-    picture = widgets.Image(format="png", value=png(draw()))
-    trouble = widgets.HTML()
+    picture, trouble = widgets.Image(format="png"), widgets.HTML()
 
     def button(label: str, action: int | None) -> widgets.Button:
-        def clicked(_: object) -> None:
-            try:
-                press(action)
-                picture.value = png(draw())
-                trouble.value = ""
-            except Exception as error:  # a callback's error would vanish
-                message = escape(f"{type(error).__name__}: {error}")
-                trouble.value = f"<pre style='color:#D55E00'>{message}</pre>"
+        def played() -> Figure:
+            press(action)
+            return draw()
 
         made = widgets.Button(description=label)
-        made.on_click(clicked)
+        made.on_click(lambda _: show(played, picture, trouble))
         return made
 
     row = [button(name, action) for action, name in enumerate(names)]
     row.append(button("start again", None))
+    show(draw, picture, trouble)
     return widgets.VBox([widgets.HBox(row), picture, trouble])
 
 
@@ -182,7 +172,10 @@ def stack_counts(ax: Axes, counts: np.ndarray, title: str) -> None:
     shares = [(counts == 0).mean(0), (counts == 1).mean(0), (counts > 1).mean(0)]
     steps = np.arange(counts.shape[1])
     ax.stackplot(
-        steps, shares, colors=["#d9d9d9", BLUE, RED], labels=["none", "one", "more"]
+        steps,
+        shares,
+        colors=["#d9d9d9", BLUE, VERMILLION],
+        labels=["none", "one", "more"],
     )
     ax.set(xlim=(0, steps[-1]), ylim=(0, 1), xlabel="step")
     ax.set_title(title, fontsize=10)

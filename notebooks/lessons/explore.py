@@ -12,6 +12,8 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from iris_core.plotting.palette import VERMILLION
+
 Range = tuple[float, float, float]  # lowest, highest, step
 
 
@@ -24,8 +26,7 @@ def explore(
     default, its control begins there, else at the lowest value or the first entry. An
     error in it is shown below the picture. Whole-numbered ranges give whole numbers.
     """
-    picture = widgets.Image(format="png")
-    trouble = widgets.HTML()
+    picture, trouble = widgets.Image(format="png"), widgets.HTML()
     begin = defaults(draw)
     inputs = {
         name: control(name, what, begin.get(name, what[0]))
@@ -33,17 +34,24 @@ def explore(
     }
 
     def redraw(_: object = None) -> None:
-        try:
-            picture.value = png(draw(**values(inputs)))
-            trouble.value = ""
-        except Exception as error:  # a callback's error would vanish
-            told = escape(f"{type(error).__name__}: {error}")
-            trouble.value = f"<pre style='color:#D55E00'>{told}</pre>"
+        show(lambda: draw(**values(inputs)), picture, trouble)
 
     for each in inputs.values():
         each.observe(redraw, names="value")
     redraw()
     return widgets.VBox([*inputs.values(), picture, trouble])
+
+
+def show(
+    draw: Callable[[], Figure], picture: widgets.Image, trouble: widgets.HTML
+) -> None:
+    """Draw anew, or say what went wrong: a callback's error would vanish."""
+    try:
+        picture.value = png(draw())
+        trouble.value = ""
+    except Exception as error:
+        message = escape(f"{type(error).__name__}: {error}")
+        trouble.value = f"<pre style='color:{VERMILLION}'>{message}</pre>"
 
 
 def defaults(draw: Callable[..., Figure]) -> dict[str, Any]:

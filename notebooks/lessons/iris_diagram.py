@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from lessons.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, bare
+from iris_core.plotting.palette import BLUE, FAINT, GREEN, INK, ORANGE, PINK
+from lessons.style import bare
 
 WIDTH, HEIGHT = 11.4, 4.9  # inches, and the units that everything is placed in
 MIDDLE = 3.05  # the height of the row from the game to the dreamed frame

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partialmethod
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,13 +20,16 @@ import pandas as pd
 import torch
 from IPython.display import DisplayHandle, Image, display
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from tqdm.auto import tqdm
 
+from iris_core.data.frames import to_pixels
+from iris_core.plotting.frame_strip import draw_frame
+from iris_core.plotting.learning_curve import plot_returns, step_axis
+from iris_core.plotting.palette import BLUE, FAINT, GREEN, INK, PINK, VERMILLION
 from iris_core.training.meter import Meter
 from iris_core.training.trainer import Trainer
 from lessons.explore import png
-from lessons.style import BLUE, FAINT, GREEN, INK, PINK, RED, bare
 
 # A panel: its title, and the meter's figures that it shows with their labels
 PANELS: dict[str, dict[str, str]] = {
@@ -71,14 +75,12 @@ class Moment:
 def draw_dashboard(moment: Moment) -> Figure:
     """Losses, the policy, the real game, and what the policy sees of it."""
     figure = plt.figure(figsize=(9.6, 5.0))
-    grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 0.72])
-    cells = [(0, 0), (0, 1), (1, 0)]
-    for (title, names), (row, column) in zip(PANELS.items(), cells, strict=True):
-        ax = figure.add_subplot(grid[row, column])
+    parts: Any = figure.subfigures(1, 2, width_ratios=[2, 0.72])
+    *panels, tests = parts[0].subplots(2, 2).flat
+    for ax, (title, names) in zip(panels, PANELS.items(), strict=True):
         draw_curves(ax, title, names, moment.curves)
-    draw_tests(figure.add_subplot(grid[1, 1]), moment.tests)
-    frames = figure.add_subplot(grid[:, 2])
-    draw_pairs(frames, moment.real, moment.seen)
+    draw_tests(tests, moment.tests)
+    draw_pairs(parts[1], moment.real, moment.seen)
     figure.suptitle(moment.status, x=0.01, ha="left", fontsize=11, color=INK)
     return figure
 
@@ -96,7 +98,7 @@ def draw_curves(
         return
     scales = [ax, ax.twinx()] if len(names) > 1 else [ax]
     for (name, points), scale, colour in zip(
-        known.items(), scales, [BLUE, RED], strict=False
+        known.items(), scales, [BLUE, VERMILLION], strict=False
     ):
         mark = "o-" if len(points) == 1 else "-"
         scale.plot(*np.array(points).T, mark, color=colour)
@@ -124,10 +126,9 @@ def draw_tests(ax: Axes, tests: Sequence[Test]) -> None:
         say_nothing_yet(ax)
         return
     steps, means, errors = np.array(tests).T
-    ax.errorbar(steps, means, errors, fmt="o-", color=GREEN, capsize=3)
+    plot_returns(ax, steps, means, errors, GREEN)
     ax.margins(x=0.1, y=0.2)
-    ax.xaxis.set_major_locator(plt.MaxNLocator(3, integer=True))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
+    step_axis(ax, 3)
 
 
 def say_nothing_yet(ax: Axes) -> None:
@@ -135,18 +136,18 @@ def say_nothing_yet(ax: Axes) -> None:
     ax.text(0.5, 0.5, "not yet", ha="center", color=FAINT, transform=ax.transAxes)
 
 
-def draw_pairs(ax: Axes, real: np.ndarray | None, seen: np.ndarray | None) -> None:
+def draw_pairs(
+    part: SubFigure, real: np.ndarray | None, seen: np.ndarray | None
+) -> None:
     """Frames in the left column, their reconstructions in the right one."""
-    bare(ax)
-    ax.set_anchor("N")
-    ax.set_title("played | reconstructed", fontsize=10)
+    part.suptitle("played | reconstructed", fontsize=10)
     if real is None or seen is None:
-        say_nothing_yet(ax)
+        say_nothing_yet(part.subplots())
         return
-    gap = np.full((real.shape[0], real.shape[1], 4, 3), 255, np.uint8)
-    rows = np.concatenate([real, gap, seen], axis=2)  # (N, 64, 132, 3)
-    between = np.full((len(rows), 4, rows.shape[2], 3), 255, np.uint8)
-    ax.imshow(np.concatenate([rows, between], axis=1).reshape(-1, rows.shape[2], 3))
+    axes = part.subplots(len(real), 2)
+    for line, pair in zip(axes, zip(real, seen, strict=True), strict=True):
+        for ax, frame in zip(line, pair, strict=True):
+            draw_frame(ax, frame)
 
 
 def draw_schedule(rows: Mapping[str, np.ndarray], title: str) -> Figure:
@@ -157,7 +158,7 @@ def draw_schedule(rows: Mapping[str, np.ndarray], title: str) -> Figure:
     figure, ax = plt.subplots(figsize=(8.4, 0.55 * len(rows) + 1.1))
     colours = {name: FAINT for name in rows if "play" in name}
     others = [name for name in rows if name not in colours]
-    colours |= dict(zip(others, [BLUE, RED, GREEN, PINK], strict=False))
+    colours |= dict(zip(others, [BLUE, VERMILLION, GREEN, PINK], strict=False))
     epochs = max(len(amounts) for amounts in rows.values())
     for y, (name, amounts) in enumerate(rows.items()):
         for start, stop, amount in runs_of(amounts):
@@ -182,48 +183,6 @@ def runs_of(amounts: np.ndarray) -> list[tuple[int, int, int]]:
             found.append((start, stop, int(amount)))
         start = stop
     return found
-
-
-def draw_learning_curve(
-    tests: Sequence[Test], lines: Mapping[str, float], final: float, game: str
-) -> Figure:
-    """Tests of a run, its final score, and what it is measured against.
-
-    lines: mean returns by name, e.g. random, best constant action, human.
-    """
-    figure, ax = plt.subplots(figsize=(8.4, 4.0))
-    steps, means, errors = np.array(tests).T
-    right = steps.max() + 0.04 * max(np.ptp(steps), 1)
-    for (name, value), style in zip(
-        lines.items(), ["-", "--", ":", "-."], strict=False
-    ):
-        ax.axhline(value, color=FAINT, linestyle=style, linewidth=1.4)
-        ax.text(1.01, value, f"{name}  {value:.1f}", **beside(ax), color=FAINT)
-    ax.errorbar(steps, means, errors, fmt="o-", color=BLUE, capsize=3, zorder=3)
-    ax.plot([right], [final], "D", color=RED, zorder=4)
-    ax.text(1.01, final, f"your agent  {final:.1f}", **beside(ax), color=RED)
-    ax.set(
-        title=f"{game}: mean test return", xlabel="environment steps", ylabel="score"
-    )
-    ax.xaxis.set_major_locator(plt.MaxNLocator(5, integer=True))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    move_apart(ax)
-    return figure
-
-
-def beside(ax: Axes) -> dict:
-    """How a label is set right of the axes, at a value."""
-    return {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 10}
-
-
-def move_apart(ax: Axes, least: float = 0.065) -> None:
-    """Labels at one height would cover each other: keep their order, and space."""
-    low, high = ax.get_ylim()
-    gap, last = least * (high - low), -np.inf
-    for text in sorted(ax.texts, key=lambda text: text.get_position()[1]):
-        x, y = text.get_position()
-        last = max(y, last + gap)
-        text.set_position((x, last))
 
 
 # Looking over a trainer's shoulder
@@ -375,11 +334,10 @@ def pairs(trainer: Trainer) -> tuple[np.ndarray | None, np.ndarray | None]:
         return None, None
     newest = trainer.replay[trainer.replay.ids[-1]].frames[::-FRAMES_APART]
     real = np.ascontiguousarray(newest[:SHOWN_FRAMES][::-1])
-    frames = torch.from_numpy(real).to(trainer.device).float() / 255
+    frames = torch.from_numpy(real).to(trainer.device) / 255
     with trainer.autocast:
-        seen = trainer.agent.tokenizer.reconstruct(frames).float()
-    pixels = (seen * 255).round().byte().cpu().numpy()
-    return real.transpose(0, 2, 3, 1), pixels.transpose(0, 2, 3, 1)
+        seen = trainer.agent.tokenizer.reconstruct(frames)
+    return real.transpose(0, 2, 3, 1), to_pixels(seen)
 
 
 def read_tests(metrics: Path) -> list[Test]:

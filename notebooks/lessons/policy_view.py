@@ -13,12 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from iris_core.data.frames import to_pixels
 from iris_core.dream import DreamEnv
 from iris_core.models.actor_critic import State, lambda_returns
 from iris_core.models.agent import Agent, categorical
+from iris_core.plotting.frame_strip import draw_frame, frame_strip
+from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION
 from iris_core.replay import Episode
-from lessons.artefacts import to_frames, to_pixels
-from lessons.style import BLUE, FAINT, INK, ORANGE, RED, bare, lay_on_frame
+from lessons.style import lay_on_frame
 
 PATCH = 8  # pixels that are covered at a time
 STRIDE = 4  # pixels between two covers
@@ -38,13 +40,18 @@ def watch(agent: Agent, episodes: Sequence[Episode]) -> Play:
     """Let an agent's critic watch episodes that are over, one after another."""
     values = []
     for episode in episodes:
-        memory = agent.new_state(1)
-        for frame in agent.tokenizer.reconstruct(to_frames(episode.frames)):
-            _, value, memory = agent.actor_critic(frame[None], memory)
-            values.append(value)
+        frames = reconstructed(agent, episode, len(episode))
+        values.append(agent.actor_critic.watch(frames, agent.new_state(1))[1][0])
     rewards = np.concatenate([episode.rewards for episode in episodes])
     ends = np.concatenate([episode.ends for episode in episodes])
     return Play(torch.from_numpy(rewards), torch.from_numpy(ends), torch.cat(values))
+
+
+@torch.no_grad()
+def reconstructed(agent: Agent, episode: Episode, steps: int) -> Tensor:
+    """The first frames of an episode as the policy sees them: (1, steps, 3, 64, 64)."""
+    frames = torch.from_numpy(episode.frames[:steps])[None] / 255
+    return agent.tokenizer.reconstruct(frames)
 
 
 def draw_returns(play: Play, lam: float, gamma: float) -> Figure:
@@ -77,10 +84,8 @@ def mark_events(ax: Axes, play: Play) -> None:
 @torch.no_grad()
 def memory_before(agent: Agent, episode: Episode, t: int) -> State:
     """The policy's memory when it meets frame t of an episode."""
-    memory = agent.new_state(1)
-    for frame in agent.tokenizer.reconstruct(to_frames(episode.frames[:t])):
-        _, _, memory = agent.actor_critic(frame[None], memory)
-    return memory
+    seen = torch.ones(1, t, dtype=torch.bool)
+    return agent.actor_critic.burn_in(reconstructed(agent, episode, t), seen)
 
 
 @torch.no_grad()
@@ -116,23 +121,17 @@ def saliency(agent: Agent, frame: Tensor, memory: State) -> np.ndarray:
 
 def draw_view(agent: Agent, episode: Episode, t: int) -> Figure:
     """Game and policy side by side: real frame, what is seen, what matters, action."""
-    real = to_frames(episode.frames[t])
-    with torch.no_grad():
-        seen = agent.tokenizer.reconstruct(real)
+    seen = reconstructed(agent, episode, t + 1)[0, t]
     memory = memory_before(agent, episode, t)
     figure, axes = plt.subplots(1, 5, figsize=(12, 2.7), width_ratios=[1, 1, 1, 1, 0.8])
-    pictures = {f"game, step {t}": real, "policy sees": seen}
-    for ax, (title, frame) in zip(axes, pictures.items(), strict=False):
-        ax.imshow(to_pixels(frame))
-        ax.set_title(title)
-        bare(ax)
-    maps = {
-        "moved by a cover": occlusion(agent, seen, memory),
-        "gradient": saliency(agent, seen, memory),
-    }
-    for ax, (title, values) in zip(axes[2:], maps.items(), strict=False):
-        drawn = lay_on_frame(ax, to_pixels(seen), values, vmin=0)
+    draw_frame(axes[0], episode.frames[t].transpose(1, 2, 0))
+    draw_frame(axes[1], to_pixels(seen))
+    maps = [occlusion(agent, seen, memory), saliency(agent, seen, memory)]
+    for ax, values in zip(axes[2:], maps, strict=False):
+        drawn = lay_on_frame(ax, to_pixels(seen), values)
         figure.colorbar(drawn, ax=ax, fraction=0.046, pad=0.03)
+    titles = [f"game, step {t}", "policy sees", "moved by a cover", "gradient"]
+    for ax, title in zip(axes, titles, strict=False):
         ax.set_title(title)
     draw_choice(axes[4], agent, seen, memory)
     return figure
@@ -177,14 +176,11 @@ def dream_on(
         chances.append(logits[0].softmax(-1))
         return categorical(logits)
 
-    frames = to_frames(episode.frames[: start + 1])[None]
-    past = agent.tokenizer.reconstruct(frames[:, :-1])
-    real = torch.ones(past.shape[:2], dtype=torch.bool)
-    memory = agent.actor_critic.burn_in(past, real)
+    memory = memory_before(agent, episode, start)
     dream = DreamEnv.of(agent, sample)
     first = max(start + 1 - dream.context, 0)
-    actions = torch.from_numpy(episode.actions[first:start])[None]
-    frame = dream.reset(frames[:, first:], actions)
+    past = episode.segment(first, start + 1)
+    frame = dream.reset(past.frames, past.actions[:, :-1])
     log: list[tuple[Tensor, ...]] = []
     for _ in range(steps):
         logits, value, memory = agent.actor_critic(frame, memory)
@@ -204,16 +200,13 @@ def draw_dreams(dreams: Mapping[str, DreamLog], every: int = 3) -> Figure:
     steps = max(len(each.values) for each in dreams.values())
     shown = range(0, steps, every)
     axes = film.subplots(len(dreams), len(shown), squeeze=False)
-    for line, (name, dream) in zip(axes, dreams.items(), strict=True):
-        for ax, t in zip(line, shown, strict=True):
-            ax.imshow(to_pixels(dream.frames[t]))
-            bare(ax)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    for ax, t in zip(axes[0], shown, strict=True):
-        ax.set_title(str(t), fontsize=9)
+    frames = {name: to_pixels(dream.frames[::every]) for name, dream in dreams.items()}
+    frame_strip(axes, frames, [str(t) for t in shown])
     titles = ["value", "expected reward", "chance of an end"]
     for i, (ax, title) in enumerate(zip(plots.subplots(1, 3), titles, strict=True)):
-        for (name, dream), colour in zip(dreams.items(), (BLUE, RED), strict=False):
+        for (name, dream), colour in zip(
+            dreams.items(), (BLUE, VERMILLION), strict=False
+        ):
             curve = (dream.values, dream.rewards, dream.ends)[i]
             ax.plot(curve, color=colour, label=name)
         ax.set(title=title, xlabel="step of the dream", ylim=(-0.05, 1.09))

@@ -12,12 +12,24 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from iris_core.plotting.frame_strip import draw_frame, outline
+from iris_core.plotting.palette import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    ORANGE,
+    PINK,
+    SKY,
+    VERMILLION,
+)
 from iris_core.replay import Batch, Episode
-from lessons.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, RED, SKY, bare
+from lessons.style import show_frames
 
 ACTION_COLOURS = ["#d9d9d9", BLUE, GREEN, PINK, ORANGE, SKY]
 BEFORE, AFTER = SKY, ORANGE  # what burns a memory in, what a world model learns from
 AROUND = 3  # frames shown on each side
+BLANK = np.full((64, 64, 3), 245, np.uint8)
 
 
 def draw_moment(
@@ -33,33 +45,22 @@ def draw_moment(
     film, line = parts
     axes = film.subplots(1, 2 * AROUND + 1)
     for ax, at in zip(axes, range(t - AROUND, t + AROUND + 1), strict=True):
-        draw_frame(ax, episode, at)
-        now = f"step {at}" if 0 <= at < len(episode) else "padding"
-        ax.set_title(now, fontsize=9, color=RED if at == t else INK)
-    outline(axes[AROUND])
+        here = 0 <= at < len(episode)
+        draw_frame(ax, episode.frames[at].transpose(1, 2, 0) if here else BLANK)
+        if not here:
+            hatch(ax)
+        now = f"step {at}" if here else "padding"
+        ax.set_title(now, fontsize=9, color=VERMILLION if at == t else INK)
+    outline(axes[AROUND], VERMILLION)
     draw_timeline(line.subplots(), episode, t, actions, length)
     return figure
 
 
-def draw_frame(ax: Axes, episode: Episode, at: int) -> None:
-    """A frame of the episode, or hatching where there is none."""
-    if 0 <= at < len(episode):
-        ax.imshow(episode.frames[at].transpose(1, 2, 0))
-    else:
-        ax.imshow(np.full((64, 64, 3), 245, np.uint8))
-        hatch(ax)
-    bare(ax)
-
-
 def hatch(ax: Axes) -> None:
+    """Mark a frame as padding."""
     ax.add_patch(
         Rectangle((-0.5, -0.5), 64, 64, fill=False, hatch="//", ec=FAINT, lw=0)
     )
-
-
-def outline(ax: Axes) -> None:
-    for spine in ax.spines.values():
-        spine.set(visible=True, color=RED, linewidth=2.5)
 
 
 def draw_timeline(
@@ -67,21 +68,15 @@ def draw_timeline(
 ) -> None:
     """Actions as a coloured strip, rewards and the end above it, two segments below."""
     steps, n = len(episode), len(actions)
-    strip = episode.actions[None]
     colours = ListedColormap(ACTION_COLOURS[:n])
     extent = (-0.5, steps - 0.5, 0.0, 0.5)
-    image: dict[str, Any] = {
-        "vmin": -0.5,
-        "vmax": n - 0.5,
-        "aspect": "auto",
-        "extent": extent,
-    }
-    ax.imshow(strip, cmap=colours, **image)
+    strip = ax.imshow(episode.actions[None], colours, aspect="auto", extent=extent)
+    strip.set_clim(-0.5, n - 0.5)
     paid = np.flatnonzero(episode.rewards)
     ax.scatter(paid, np.full(len(paid), 0.72), marker="^", color=INK, label="reward")
     if episode.finished:
-        ax.scatter(steps - 1, 0.72, marker="X", color=RED, label="end")
-    ax.axvline(t, color=RED, linewidth=1.2)
+        ax.scatter(steps - 1, 0.72, marker="X", color=VERMILLION, label="end")
+    ax.axvline(t, color=VERMILLION, linewidth=1.2)
     spans = [(t + 1 - length, BEFORE, -0.22), (t, AFTER, -0.44)]
     names = ["ends here: burn-in", "begins here: world model"]
     for (start, colour, low), name in zip(spans, names, strict=True):
@@ -95,36 +90,20 @@ def draw_timeline(
     ax.set_xlabel(f"step of the episode ({steps} in all)")
     ax.grid(False)
     ax.spines["left"].set_visible(False)
-    ax.legend(
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=5,
-        fontsize=9,
-        markerscale=1,
-    )
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, fontsize=9)
 
 
 def draw_segments(batch: Batch, titles: Sequence[str], every: int = 1) -> Figure:
     """A batch's rows of frames, one segment a line; padding is hatched."""
     rows, steps = batch.mask.shape
     shown = range(0, steps, every)
-    figure, axes = plt.subplots(
-        rows, len(shown), figsize=(0.82 * len(shown) + 1.1, 0.82 * rows + 0.4)
-    )
-    for row, line in enumerate(axes.reshape(rows, -1)):
-        for ax, t in zip(line, shown, strict=True):
-            draw_cell(ax, batch, row, t)
-            if row == 0:
-                ax.set_title(str(t), fontsize=9)
-        line[0].set_ylabel(titles[row], rotation=0, ha="right", va="center")
+    frames = batch.pixels[:, ::every].movedim(2, -1).numpy()
+    segments = dict(zip(titles, frames, strict=True))
+    figure = show_frames(segments, [str(t) for t in shown], size=0.82)
+    places = ((row, t) for row in range(rows) for t in shown)
+    for ax, place in zip(figure.axes, places, strict=True):
+        if not batch.mask[place]:
+            hatch(ax)
+        elif batch.ends[place]:
+            outline(ax, VERMILLION)
     return figure
-
-
-def draw_cell(ax: Axes, batch: Batch, row: int, t: int) -> None:
-    """One step of one segment: the frame, hatched where it is padding."""
-    ax.imshow(batch.pixels[row, t].permute(1, 2, 0).numpy())
-    bare(ax)
-    if not batch.mask[row, t]:
-        hatch(ax)
-    elif batch.ends[row, t]:
-        outline(ax)

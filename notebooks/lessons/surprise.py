@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from lessons.style import BLUE, FAINT, HEAT, ORANGE, RED, bare, draw_grid, lay_on_frame
+from iris_core.plotting.frame_strip import draw_frame
+from iris_core.plotting.learning_curve import label_lines
+from iris_core.plotting.palette import BLUE, FAINT, VERMILLION
+from lessons.style import draw_grid, lay_on_frame, outline_token
 
 MOST = 12.0  # nats, the top of every colour scale, so that pictures compare
 LEAST = 0.25  # nats; less is not coloured, so that the frame shows
@@ -47,12 +48,11 @@ def draw_foresight(steps: Sequence[Foresight], size: float = 1.7) -> Figure:
     for each, line in zip(steps, axes, strict=True):
         shown = (each.before, each.real, each.tokens, each.expected)
         for ax, frame in zip(line, shown, strict=False):
-            ax.imshow(frame)
-            bare(ax)
+            draw_frame(ax, frame)
             if each.nats.max() > 1:
-                box(ax, int(each.nats.argmax()), len(each.nats))
+                outline_token(ax, int(each.nats.argmax()), len(each.nats))
         nats = np.ma.masked_less(each.nats, LEAST)
-        drawn = lay_on_frame(line[4], each.real, nats, vmin=0, vmax=MOST, cmap=HEAT)
+        drawn = lay_on_frame(line[4], each.real, nats, MOST)
         draw_grid(line[4], len(each.nats))
         told = f"step {each.step}\nafter {each.action}\n{each.nats.sum():.1f} nats"
         line[0].set_ylabel(told, rotation=0, ha="right", va="center")
@@ -63,22 +63,17 @@ def draw_foresight(steps: Sequence[Foresight], size: float = 1.7) -> Figure:
     return figure
 
 
-def box(ax: Axes, token: int, grid: int, size: int = 64) -> None:
-    """A frame around one token."""
-    cell = size / grid
-    corner = (cell * (token % grid) - 0.5, cell * (token // grid) - 0.5)
-    ax.add_patch(Rectangle(corner, cell, cell, fill=False, ec=ORANGE, lw=1.4))
-
-
 def draw_episode(nats: Mapping[int, float], rewards: Sequence[int]) -> Figure:
     """Surprise of every frame along an episode; rewards: the steps that brought one."""
     figure, ax = plt.subplots(figsize=(9.0, 3.0))
     top = 1.15 * max(nats.values())
     ax.plot(list(nats), list(nats.values()), color=BLUE, linewidth=0.9)
-    ax.scatter(rewards, [0.96 * top] * len(rewards), marker="v", color=RED, zorder=3)
+    ax.scatter(
+        rewards, [0.96 * top] * len(rewards), marker="v", color=VERMILLION, zorder=3
+    )
     for step in rewards:
-        ax.axvline(step, color=RED, linewidth=0.8, linestyle=":")
-    ax.plot([], [], "v:", color=RED, label="the chicken arrives")
+        ax.axvline(step, color=VERMILLION, linewidth=0.8, linestyle=":")
+    ax.plot([], [], "v:", color=VERMILLION, label="the chicken arrives")
     ax.set(xlabel="step of the episode", ylabel="nats per frame", ylim=(0, top))
     ax.legend(bbox_to_anchor=(1, 1), loc="lower right", fontsize=9)
     return figure
@@ -90,9 +85,8 @@ def draw_learning(
     """A held-out loss against updates, and what guesses without learning would get."""
     figure, ax = plt.subplots(figsize=(8.0, 3.4))
     ax.plot(updates, losses, marker="o", markersize=4, color=BLUE)
-    for name, level in levels.items():
+    for level in levels.values():
         ax.axhline(level, color=FAINT, linewidth=1.2, linestyle="--")
-        side = ax.get_yaxis_transform()  # x in axes, y in nats
-        ax.annotate(name, (1.01, level), xycoords=side, va="center", fontsize=9)
     ax.set(xlabel="updates", ylabel="nats per token, held out", ylim=(0, 7))
+    label_lines(ax, [(level, name, FAINT) for name, level in levels.items()])
     return figure

@@ -8,19 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from lessons.style import (
-    BLUE,
-    FAINT,
-    INK,
-    ORANGE,
-    RED,
-    bare,
-    draw_grid,
-)
-
-SIZE = 64  # pixels along one side of a frame
+from iris_core.plotting.error_map import error_bar, error_map
+from iris_core.plotting.frame_strip import draw_frame
+from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION
+from lessons.style import draw_grid, outline_token, show_frames
 
 
 def draw_tokenised(
@@ -33,32 +25,20 @@ def draw_tokenised(
     grid = round(len(tokens) ** 0.5)
     figure, axes = plt.subplots(1, 3, figsize=(11.4, 4.15))
     titles = ["the frame", f"{len(tokens)} tokens", "drawn from the tokens alone"]
-    for ax, picture, title in zip(
-        axes, [frame, np.full_like(frame, 255), decoded], titles, strict=True
-    ):
-        ax.imshow(picture)
+    pictures = [frame, np.full_like(frame, 255), decoded]
+    for ax, picture, title in zip(axes, pictures, titles, strict=True):
+        draw_frame(ax, picture)
         ax.set_title(title)
-        bare(ax)
     draw_grid(axes[0], grid)
+    draw_grid(axes[1], grid, colour="#dddddd")
     common = np.bincount(tokens).argmax()
-    cell = SIZE / grid
+    cell = len(frame) / grid
     for i, token in enumerate(tokens):
         x, y = cell * (i % grid + 0.5) - 0.5, cell * (i // grid + 0.5) - 0.5
-        colour = FAINT if token == common else RED
-        axes[1].text(
-            x, y, str(token), ha="center", va="center", color=colour, fontsize=9
-        )
-    for line in np.arange(grid + 1) * cell - 0.5:
-        axes[1].axhline(line, color="#dddddd", linewidth=0.6)
-        axes[1].axvline(line, color="#dddddd", linewidth=0.6)
+        colour = FAINT if token == common else VERMILLION
+        look = {"ha": "center", "va": "center", "color": colour, "fontsize": 9}
+        axes[1].text(x, y, str(token), **look)
     return figure
-
-
-def outline(ax: Axes, position: int, grid: int, colour: str = ORANGE) -> None:
-    """A box around one cell of a frame."""
-    cell = SIZE / grid
-    corner = (cell * (position % grid) - 0.5, cell * (position // grid) - 0.5)
-    ax.add_patch(Rectangle(corner, cell, cell, fill=False, ec=colour, lw=2.2))
 
 
 def draw_edit(
@@ -79,11 +59,10 @@ def draw_edit(
     titles = ["the real frame", "drawn from its tokens", "after the change"]
     for i, (frame, title) in enumerate(zip(frames, titles, strict=True)):
         ax = figure.add_subplot(layout[0, i])
-        ax.imshow(frame)
+        draw_frame(ax, frame)
         ax.set_title(title)
-        bare(ax)
         for position in positions:
-            outline(ax, position, grid)
+            outline_token(ax, position, grid)
     draw_usage(figure.add_subplot(layout[1, :]), counts, marks)
     return figure
 
@@ -121,15 +100,13 @@ def draw_usage(ax: Axes, counts: np.ndarray, marks: Mapping[str, int]) -> None:
 def draw_patches(patches: np.ndarray, titles: Sequence[str], columns: int) -> Figure:
     """Small pictures in rows; patches: uint8 (N, p, p, 3), a title above each."""
     rows = -(-len(patches) // columns)
-    shape = (rows, columns)
-    figure, axes = plt.subplots(
-        *shape, figsize=(0.8 * columns, 1.05 * rows), squeeze=False
-    )
-    for ax in axes.flat:
-        ax.axis("off")
+    figsize = (0.8 * columns, 1.05 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
     for ax, patch, title in zip(axes.flat, patches, titles, strict=False):
-        ax.imshow(patch)
+        draw_frame(ax, patch)
         ax.set_title(title, fontsize=8)
+    for ax in axes.flat[len(patches) :]:
+        ax.set_axis_off()
     return figure
 
 
@@ -138,26 +115,13 @@ def draw_errors(
 ) -> Figure:
     """Frames, and for each way of drawing them the pictures and their error.
 
-    original and drawn: uint8 (N, 64, 64, 3). The errors share one scale.
+    original and drawn: uint8 (N, 64, 64, 3).
     """
-    shape = (1 + 2 * len(drawn), len(original))
-    figure, axes = plt.subplots(
-        *shape, figsize=(size * shape[1] + 2.6, size * shape[0] + 0.2), squeeze=False
-    )
-    off = {
-        name: np.abs(pictures.astype(float) - original).mean(-1)
-        for name, pictures in drawn.items()
-    }
-    top = max(error.max() for error in off.values())
     rows = {"original": original}
     for name, pictures in drawn.items():
-        rows |= {name: pictures, f"error,\n{name}": off[name]}
-    for (name, pictures), line in zip(rows.items(), axes, strict=True):
-        for ax, picture in zip(line, pictures, strict=True):
-            image = ax.imshow(picture, vmin=0, vmax=top)
-            bare(ax)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    figure.colorbar(image, ax=axes, fraction=0.02, label="error (grey levels)")
+        rows |= {name: pictures, f"error,\n{name}": error_map(original, pictures)}
+    figure = show_frames(rows, size=size)
+    error_bar(figure, figure.axes)
     return figure
 
 
@@ -218,8 +182,8 @@ def draw_codebooks(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figur
         nearest = ((points[:, None] - codes) ** 2).sum(-1).argmin(1)
         used = np.isin(np.arange(len(codes)), nearest)
         ax.scatter(*points.T, s=5, color="#bbbbbb", label="patches")
-        style = {"s": 42, "linewidths": 1.4, "edgecolors": RED}
-        ax.scatter(*codes[used].T, color=RED, label="codes in use", **style)
+        style = {"s": 42, "linewidths": 1.4, "edgecolors": VERMILLION}
+        ax.scatter(*codes[used].T, color=VERMILLION, label="codes in use", **style)
         ax.scatter(*codes[~used].T, facecolors="none", label="unused codes", **style)
         ax.set_title(f"{name}: {used.sum()} of {len(codes)} used")
         ax.set_xlabel("along what all have in common")

@@ -13,12 +13,22 @@ from matplotlib.figure import Figure
 from PIL import Image as Picture
 
 from iris_core.evaluate import standard_error
-from iris_core.training.pictures import error_map
-from lessons.style import BLUE, FAINT, GREEN, INK, ORANGE, RED, SKY, bare
+from iris_core.plotting.error_map import error_bar, error_map
+from iris_core.plotting.frame_strip import draw_frame
+from iris_core.plotting.palette import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    ORANGE,
+    SKY,
+    VERMILLION,
+)
+from lessons.style import bare, draw_grid, show_frames
 
 
 def show_sheet(sheet: np.ndarray) -> Image:
-    """A contact sheet of iris_core.training.pictures, uint8 (H, W, 3), as an output."""
+    """A contact sheet of iris_core.plotting, uint8 (H, W, 3), as an output."""
     file = io.BytesIO()
     Picture.fromarray(sheet).save(file, format="PNG", optimize=True)
     return Image(data=file.getvalue(), format="png")
@@ -36,12 +46,9 @@ def draw_moment(
     pictures: title -> uint8 (H, W, 3), side by side. chances: (num_actions,).
     taken: the action, drawn in orange.
     """
-    figure, axes = plt.subplots(
-        1,
-        len(pictures) + 1,
-        figsize=(2.9 * len(pictures) + 3.0, 3.5),
-        width_ratios=[1.0] * len(pictures) + [0.8],
-    )
+    n = len(pictures)
+    size, widths = (2.9 * n + 3.0, 3.5), [1.0] * n + [0.8]
+    figure, axes = plt.subplots(1, n + 1, figsize=size, width_ratios=widths)
     for ax, (name, picture) in zip(axes, pictures.items(), strict=False):
         ax.imshow(picture, aspect="auto")
         ax.set_box_aspect(1)  # the emulator's 210 x 160 becomes a square here too
@@ -68,38 +75,23 @@ def draw_chances(
 
 def draw_comparison(real: np.ndarray, dreamed: np.ndarray, title: str) -> Figure:
     """A real frame, a dreamed one and their error, uint8 (64, 64, 3) each."""
-    error = error_map(real[None], dreamed[None])[0]
+    error = error_map(real, dreamed)
     panels = {"real game": real, "dream": dreamed, "absolute error": error}
-    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.4))
+    figure, axes = plt.subplots(1, 3, figsize=(9.8, 3.4))
     for ax, (name, picture) in zip(axes, panels.items(), strict=True):
-        ax.imshow(picture)
+        draw_frame(ax, picture)
         ax.set_title(name)
-        bare(ax)
+    error_bar(figure, axes[2:])
     figure.suptitle(title, fontsize=12)
     return figure
 
 
 def draw_strips(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Pairs of film strips, uint8 (T, 64, 64, 3) each, one above the other."""
-    figure, axes = plt.subplots(
-        2 * len(pairs),
-        1,
-        figsize=(1.55 * len(pairs[0][0]), 3.2 * len(pairs)),
-    )
-    strips = [strip for pair in pairs for strip in pair]
-    for i, (ax, strip) in enumerate(zip(axes, strips, strict=True)):
-        ax.imshow(np.concatenate(list(framed(strip)), axis=1))
-        bare(ax)
-        row = f"pair {i // 2 + 1}\nupper" if i % 2 == 0 else "lower"
-        ax.set_ylabel(row, rotation=0, ha="right", va="center", color=FAINT)
-    return figure
-
-
-def framed(strip: np.ndarray) -> np.ndarray:
-    """Frames with a white line on the right, so that they stand apart."""
-    return np.pad(
-        strip, ((0, 0), (0, 0), (0, 2), (0, 0)), mode="constant", constant_values=255
-    )
+    rows: dict[str, np.ndarray] = {}
+    for number, (upper, lower) in enumerate(pairs, 1):
+        rows |= {f"pair {number}\nupper": upper, f"pair {number}\nlower": lower}
+    return show_frames(rows, size=1.55)
 
 
 def draw_returns(
@@ -166,13 +158,13 @@ def draw_hits(rows: np.ndarray, hits: Sequence[int], up: np.ndarray) -> Figure:
         2, 1, figsize=(10.0, 4.6), sharex=True, height_ratios=[2, 1]
     )
     top.plot(rows, color=BLUE, lw=1.3)
-    top.plot(hits, rows[list(hits)], "v", color=RED, ms=7, ls="")
+    top.plot(hits, rows[list(hits)], "v", color=VERMILLION, ms=7, ls="")
     top.set(ylim=(64, -6), ylabel="chicken's row (pixels)")
     top.text(len(rows), 60, "start", color=FAINT, ha="right")
     top.text(len(rows), -1, "goal", color=FAINT, ha="right")
     low.plot(up, color=ORANGE, lw=1.0)
     for hit in hits:
-        low.axvline(hit, color=RED, lw=0.8, alpha=0.6)
+        low.axvline(hit, color=VERMILLION, lw=0.8, alpha=0.6)
     low.set(ylim=(0, 1), ylabel="chance of UP", xlabel="step")
     return figure
 
@@ -185,14 +177,16 @@ def draw_patches(
     original, seen: uint8 (N, 64, 64, 3). corners: (row, column) of each cut-out, on the
     grid of tokens, which is drawn as white lines.
     """
-    figure, axes = plt.subplots(2, len(corners), figsize=(1.6 * len(corners) + 1, 3.5))
-    for i, (row, column) in enumerate(corners):
-        for ax, frames in zip(axes[:, i], (original, seen), strict=True):
-            ax.imshow(frames[i, row : row + 24, column : column + 24])
-            for line in (7.5, 15.5):
-                ax.axhline(line, color="white", lw=0.8)
-                ax.axvline(line, color="white", lw=0.8)
-            bare(ax)
-    for ax, name in zip(axes[:, 0], ("game", "seen"), strict=True):
-        ax.set_ylabel(name, rotation=0, ha="right", va="center")
+    rows = {
+        name: np.stack(
+            [
+                frame[row : row + 24, column : column + 24]
+                for frame, (row, column) in zip(frames, corners, strict=False)
+            ]
+        )
+        for name, frames in (("game", original), ("seen", seen))
+    }
+    figure = show_frames(rows, size=1.6)
+    for ax in figure.axes:
+        draw_grid(ax, 3, 24)
     return figure

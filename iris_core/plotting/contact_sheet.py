@@ -1,33 +1,27 @@
-"""Pictures for the run folder: what the models see, dream, and how well they play.
+"""Contact sheets: what the models see and dream, as one picture for the run folder.
 
-The sheets are pure functions from arrays to one uint8 (H, W, 3) picture; frames are
-uint8 (T, 64, 64, 3), enlarged without smoothing, on white:
+Pure functions from arrays to uint8 (H, W, 3); frames are uint8 (T, 64, 64, 3), enlarged
+without smoothing, on white:
 
     reconstruction_sheet    originals above reconstructions above their error
     comparison_sheet        the real game above the dream above their error
     trajectory_sheet        every frame of one trajectory, with what happened in it
-
-`learning_curve` and `result_table` say what the play is worth, as a plot and as text.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import cycle
 from pathlib import Path
 
 import imageio.v3 as imageio
-import matplotlib
 import numpy as np
 from einops import repeat
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
+from iris_core.plotting.error_map import ERROR_MAX, colour_errors, error_map
+from iris_core.plotting.palette import BLUE, FAINT, INK, VERMILLION
 from iris_core.training.runs import write_atomic
 
 SCALE = 2  # a pixel of a frame becomes 2x2
@@ -36,14 +30,6 @@ GAP = 6  # between frames
 MARGIN = 16
 LINE = 18  # the height of a line of text
 BLOCK_GAP = 16  # between the blocks that a long sequence wraps into
-ERROR_MAX = 64  # an error of a quarter of the range, or more, has the brightest colour
-
-WIDTH, HEIGHT = 800, 500  # a learning curve
-INK, FAINT = "#222222", "#666666"
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-BLUE, VERMILLION = "#0072B2", "#D55E00"
-BASELINE_COLOURS = ("#E69F00", "#009E73", VERMILLION, "#CC79A7", "#56B4E9")
-BASELINE_DASHES = ("--", ":", "-.", (0, (8, 2)), (0, (1, 3)))
 
 Row = tuple[str, np.ndarray]
 
@@ -161,87 +147,6 @@ def trajectory_sheet(
     return np.array(sheet)
 
 
-def learning_curve(
-    steps: Sequence[float],
-    returns: Sequence[float],
-    baselines: Mapping[str, float],
-    game: str,
-    path: str | Path,
-) -> None:
-    """Draw how the agent improves, beside the lines that it is measured against.
-
-    Args:
-        steps: environment steps at each test.
-        returns: the mean return of each test.
-        baselines: mean returns by name, e.g. random, best constant action, human. The
-            highest is named with an arrow where its line would flatten all else.
-        game: for the title.
-        path: the PNG, 800x500.
-
-    Raises:
-        ValueError: not one return for each step, or none at all.
-    """
-    if len(steps) != len(returns) or not len(steps):
-        raise ValueError(
-            f"There are {len(steps)} steps and {len(returns)} returns; there must be"
-            " as many of both, and one or more."
-        )
-    # A reader's own rcParams may ask for a layout; this one has its own
-    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
-    figure.set_layout_engine("none")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.1, 0.12, 0.6, 0.78))
-    last = float(returns[-1])
-    axes.plot(steps, returns, "o-", color=BLUE, lw=2.2, ms=4, clip_on=False, zorder=3)
-    axes.set_xlim(0, max(steps) or 1)
-    axes.set_ylim(*value_range(returns, baselines.values()))
-    labels = [(last, f"this agent  {short(last)}", BLUE)]
-    styles = cycle(zip(BASELINE_COLOURS, BASELINE_DASHES, strict=True))
-    for (name, value), (colour, dash) in zip(baselines.items(), styles, strict=False):
-        axes.axhline(value, color=colour, linestyle=dash, linewidth=1.8)
-        labels.append((value, f"{name}  {short(value)}", colour))
-    axes.set_title(f"{game}: mean test return", loc="left", color=INK)
-    axes.set_xlabel("environment steps")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.yaxis.set_major_formatter("{x:,.6g}")
-    axes.grid(axis="y", color="#e5e5e5")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    label_lines(axes, labels)
-    canvas.draw()
-    save_png(np.asarray(canvas.buffer_rgba())[..., :3], path)
-
-
-def result_table(rows: Sequence[tuple[str, float | None, float | None]]) -> str:
-    """Results as aligned text for the terminal.
-
-    Args:
-        rows: (name, mean return, its standard error); None is left blank.
-
-    Returns:
-        a header and a line for each row, without a line break at the end.
-    """
-    means = [mean for _, mean, _ in rows if mean is not None]
-    decimals = 1 if any(abs(mean) >= 100 for mean in means) else 2
-
-    def column(values: Sequence[float | None]) -> list[str]:
-        texts = ["" if value is None else f"{value:.{decimals}f}" for value in values]
-        width = max(map(len, texts), default=0)
-        return [text.rjust(width) for text in texts]
-
-    errors = column([error for _, _, error in rows])
-    errors = [f"± {error}" if error.strip() else "" for error in errors]
-    names = [name for name, _, _ in rows]
-    cells = zip(names, column([mean for _, mean, _ in rows]), errors, strict=True)
-    table = [("", "mean return", "std. error"), *cells]
-    widths = [max(map(len, texts)) for texts in zip(*table, strict=True)]
-    return "\n".join(
-        f"{name:<{widths[0]}}  {mean:>{widths[1]}}  {error:>{widths[2]}}".rstrip()
-        for name, mean, error in table
-    )
-
-
 def save_png(image: np.ndarray, path: str | Path) -> None:
     """Write uint8 (H, W, 3) as a PNG, whole or not at all.
 
@@ -273,21 +178,6 @@ def save_gif(
         "<bytes>", large, extension=".gif", duration=10 * hundredths, loop=0
     )
     write_atomic(path, gif)
-
-
-def error_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Mean absolute error over RGB, from dark (none) to yellow (64 of 255 or more).
-
-    (N, 64, 64, 3) uint8, twice -> the same shape and dtype.
-    """
-    error = np.abs(a.astype(np.float32) - b.astype(np.float32)).mean(-1)
-    return colour_errors(error)
-
-
-def colour_errors(error: np.ndarray) -> np.ndarray:
-    """(...) in 0 to 255 -> uint8 (..., 3), in a map made for colour-blind readers."""
-    colours = matplotlib.colormaps["cividis"](error / ERROR_MAX, bytes=True)
-    return np.asarray(colours)[..., :3]
 
 
 def draw_rows(
@@ -403,77 +293,6 @@ def write(
     while max_width and size > 8 and text_width(text, size) > max_width:
         size -= 1
     draw.text(corner, text, fill=colour, font=font(size))
-
-
-def value_range(
-    returns: Sequence[float], baselines: Iterable[float]
-) -> tuple[float, float]:
-    """The returns that a plot shows: all, but not a highest baseline far above."""
-    *others, highest = sorted(baselines) or [max(returns)]
-    low, high = min([*returns, *others]), max([*returns, *others])
-    if highest - low <= 10 * (high - low):
-        low, high = min(low, highest), max(high, highest)
-    margin = 0.06 * (high - low) or 1.0
-    return low - margin, high + margin
-
-
-def label_lines(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
-    """Name lines (value, text, colour) to the right of the plot, clear of each other.
-
-    Where lines are near each other, their labels move apart and a stroke leads there.
-    A line above the plot is named at its top. The plot leaves the labels room.
-    """
-    low, high = axes.get_ylim()
-    distance = 0.055 * (high - low)  # a line of text
-    labels = sorted(labels)
-    heights = spread([value for value, _, _ in labels], distance, low, high)
-    widths = []
-    for (value, text, colour), y in zip(labels, heights, strict=True):
-        above = bool(value > high)
-        stroke = {
-            "arrowstyle": "-",
-            "color": colour,
-            "linewidth": 0 if above else 1.4,
-            "relpos": (0, 0.5),  # from the middle of the text's left side
-            "shrinkB": 0,
-        }
-        note = axes.annotate(
-            text + " \N{UPWARDS ARROW}" * above,
-            xy=(1, min(value, high)),  # 1 is the right edge
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(24, axes.transData.transform((0, y))[1]),
-            textcoords=("offset points", "figure pixels"),
-            color=INK,
-            va="center",
-            arrowprops=stroke,
-        )
-        widths.append(note.get_window_extent().width)
-    # From pixels of the figure to parts of its width.
-    left, bottom, _, height = axes.get_position().bounds
-    room = (max(widths) + 12) / WIDTH
-    axes.set_position((left, bottom, 1 - left - room, height))
-
-
-def spread(
-    values: Iterable[float], distance: float, low: float, high: float
-) -> list[float]:
-    """Ascending values, moved apart to a distance, within low and high if they fit."""
-    places: list[float] = []
-    floor = low
-    for value in values:
-        places.append(max(value, floor))
-        floor = places[-1] + distance
-    ceiling = high
-    for i in reversed(range(len(places))):
-        places[i] = min(places[i], ceiling)
-        ceiling = places[i] - distance
-    return places
-
-
-def short(value: float) -> str:
-    """A return in three figures or more, with a real minus sign."""
-    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def action_names(actions: np.ndarray, names: Sequence[str]) -> list[str]:
