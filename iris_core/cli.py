@@ -343,7 +343,7 @@ def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None
 
     ConfigError if a table was asked for and the score does not belong in one.
     """
-    from iris_core.own_runs import results_folder, runs_of_csv
+    from iris_core.tools.scores.run_records import results_folder, runs_of_csv
 
     if args.no_record:
         return None, "Not recorded, as asked."
@@ -369,7 +369,7 @@ def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None
 
 def record(agent: Agent, report: dict[str, Any], table: Path) -> str:
     """Add a score to a table of own runs; says what was done."""
-    from iris_core.own_runs import append_run, run_of_agent
+    from iris_core.tools.scores.run_records import append_run, run_of_agent
 
     run = run_of_agent(agent, report["returns"])
     if append_run(run, table):
@@ -381,9 +381,9 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
     """Test episodes of an agent, and what they say about it, ready for JSON."""
     from iris_core.config import check
     from iris_core.device import resolve_device
+    from iris_core.envs.atari_100k import human_normalised
     from iris_core.evaluate import evaluate as play_episodes
     from iris_core.evaluate import standard_error
-    from iris_core.scores import human_normalised
 
     config = agent.config
     config.seed, config.device = args.seed, args.device or config.device
@@ -423,7 +423,7 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
 def figures(args: argparse.Namespace) -> int:
     """iris figures [FIGURE ...] [--out FOLDER] [--scores FILE] [--replicates N] ..."""
     from iris_core.figures.write import all_figures, write_figures
-    from iris_core.own_runs import results_folder
+    from iris_core.tools.scores.run_records import results_folder
 
     folder = args.out or results_folder().parent / "figures"
     algorithms = [name.strip() for name in args.algorithms.split(",") if name.strip()]

@@ -22,19 +22,21 @@ from iris_core.envs import (
     CatchEnv,
     Game,
     action_meanings,
-    best_constant_action,
-    blind_returns,
-    constant_returns,
     list_games,
     make_atari,
     make_env,
     make_vector,
-    random_returns,
-    rhythm_returns,
     vector_get_state,
     vector_set_state,
 )
 from iris_core.envs.catch import BALL_COLOUR, NOOP, PADDLE_COLOUR
+from iris_core.evaluation.baselines import (
+    best_constant_action,
+    blind_returns,
+    constant_returns,
+    random_returns,
+    rhythm_returns,
+)
 
 
 def play(env: Game, steps: int, seed: int) -> list[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from iris_core import cli
 from iris_core.config.schema import ConfigError
+from iris_core.envs.atari_100k import REFERENCE
 from iris_core.figures import agents, tables
 from iris_core.figures.aggregates import draw_aggregates
 from iris_core.figures.controls import draw_controls, lead, sees
@@ -19,19 +20,20 @@ from iris_core.figures.own import draw_learning_curves, draw_own_runs, own_label
 from iris_core.figures.shortened import draw_shortened
 from iris_core.figures.style import LOOKS, looks, save
 from iris_core.figures.write import Evidence, all_figures, of_scores, write_figures
-from iris_core.final_test import Control, final_tests
 from iris_core.models.agent import Agent
-from iris_core.own_runs import (
+from iris_core.replay import Episode, Replay
+from iris_core.tools.scores.run_records import (
+    MeanReturn,
     OwnRun,
     add_own_runs,
+    final_tests,
     learning_curves,
     own_names,
     own_runs,
     results_folder,
 )
-from iris_core.replay import Episode, Replay
-from iris_core.scores import PAPER, REFERENCE, data_folder, load_scores
-from iris_core.statistics import estimate
+from iris_core.tools.scores.scores import PAPER, data_folder, load_scores
+from iris_core.tools.scores.statistics import estimate
 
 FEW = 20  # replicates
 
@@ -220,12 +222,12 @@ def test_own_runs_beside_their_controls() -> None:
 
 
 def test_looking_pays_only_by_two_standard_errors() -> None:
-    assert lead(Control(12, 0.6), Control(10, 0.8)) == 2
-    assert lead(Control(2, 0), Control(1, 0)) == float("inf")
-    assert lead(Control(1, 0), Control(1, 0)) == 0
+    assert lead(MeanReturn(12, 0.6), MeanReturn(10, 0.8)) == 2
+    assert lead(MeanReturn(2, 0), MeanReturn(1, 0)) == float("inf")
+    assert lead(MeanReturn(1, 0), MeanReturn(1, 0)) == 0
     known = final_tests(results_folder(), "laptop")[0]
     assert known.blind is not None
-    better = known._replace(agent=Control(known.blind.mean + 100, 10))
+    better = known._replace(agent=MeanReturn(known.blind.mean + 100, 10))
     assert sees(better) and not sees(better._replace(agent=known.blind))
     assert not sees(better._replace(blind=None))
 

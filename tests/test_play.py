@@ -18,7 +18,7 @@ from iris_core.play.twin import PARTED, Twin, divergence
 from iris_core.play.worlds import find_start, pack, unpack
 from iris_core.pretrained import to_published
 from iris_core.replay import Episode, Replay
-from iris_core.scores import data_folder
+from iris_core.tools.scores.scores import data_folder
 from iris_core.training.runs import Run
 
 MODES = ["parallel", "autoregressive"]

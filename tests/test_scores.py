@@ -10,8 +10,9 @@ import pytest
 from rliable import metrics
 
 from iris_core.config import ConfigError, load_config
+from iris_core.envs.atari_100k import REFERENCE, human_normalised
 from iris_core.models.agent import Agent, Card
-from iris_core.own_runs import (
+from iris_core.tools.scores.run_records import (
     OwnRun,
     add_own_runs,
     append_run,
@@ -20,19 +21,17 @@ from iris_core.own_runs import (
     own_runs,
     run_of_agent,
 )
-from iris_core.scores import (
+from iris_core.tools.scores.scores import (
     LATER,
     PAPER,
-    REFERENCE,
     SEARCH,
     data_folder,
     games_of,
-    human_normalised,
     load_scores,
     score_matrix,
     split_complete,
 )
-from iris_core.statistics import (
+from iris_core.tools.scores.statistics import (
     STATISTICS,
     bootstrap,
     differences,

@@ -18,14 +18,19 @@ import torch
 from iris_core import bench, cli, cost
 from iris_core.config import ConfigError, load_config
 from iris_core.envs import ATARI_100K
-from iris_core.final_test import BLIND, final_test, final_tests
+from iris_core.evaluation.final_test import BLIND
 from iris_core.models.agent import Agent
-from iris_core.own_runs import learning_curves, own_runs
-from iris_core.run_table import run_table
 from iris_core.sweep import work
 from iris_core.sweep.plan import LAPTOP, Sweep, read_sweep
 from iris_core.sweep.run import run_sweep
 from iris_core.sweep.watch import Watch
+from iris_core.tools.scores.run_records import (
+    final_test,
+    final_tests,
+    learning_curves,
+    own_runs,
+    run_table,
+)
 from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 

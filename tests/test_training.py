@@ -25,9 +25,10 @@ from iris_core.config.schema import UpdatesConfig
 from iris_core.data.frames import to_frames
 from iris_core.device import autocast_for, resolve_device, wants_bf16
 from iris_core.dream import imagine
-from iris_core.envs import constant_returns, make_vector
+from iris_core.envs import make_vector
 from iris_core.envs.catch import BACKGROUND
 from iris_core.evaluate import evaluate, own_randomness, standard_error
+from iris_core.evaluation.baselines import constant_returns
 from iris_core.models.agent import Agent, greedy
 from iris_core.models.losses import Losses
 from iris_core.replay import Episode, EpisodeStats, Replay

@@ -23,8 +23,8 @@ from iris_core.figures.style import (
     scales,
     styled,
 )
-from iris_core.scores import games_of
-from iris_core.statistics import PROFILE_TAUS, STATISTICS, Estimates
+from iris_core.tools.scores.scores import games_of
+from iris_core.tools.scores.statistics import PROFILE_TAUS, STATISTICS, Estimates
 
 BETTER = {"optimality gap": "lower is better"}
 

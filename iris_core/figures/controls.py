@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iris_core.config.schema import ConfigError
+from iris_core.envs.atari_100k import REFERENCE
 from iris_core.figures.style import (
     FAINT,
     GREEN,
@@ -23,10 +24,7 @@ from iris_core.figures.style import (
     note,
     styled,
 )
-from iris_core.final_test import Control, FinalTest
-from iris_core.own_runs import span
-from iris_core.run_table import iris_means
-from iris_core.scores import REFERENCE
+from iris_core.tools.scores.run_records import FinalTest, MeanReturn, iris_means, span
 
 AGENT = Look("agent, 95% interval", GREEN, "o")
 CONSTANT = Look("best constant action", ORANGE, "s", hollow=True)
@@ -106,7 +104,7 @@ def sees(test: FinalTest) -> bool:
     return test.blind is not None and lead(test.agent, test.blind) > 2
 
 
-def lead(ours: Control, theirs: Control) -> float:
+def lead(ours: MeanReturn, theirs: MeanReturn) -> float:
     """The difference of two means, in its standard errors."""
     error = (ours.standard_error**2 + theirs.standard_error**2) ** 0.5
     difference = ours.mean - theirs.mean

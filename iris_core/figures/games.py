@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from iris_core.envs.atari_100k import REFERENCE, human_normalised
 from iris_core.figures.style import (
     FAINT,
     GREEN,
@@ -25,8 +26,8 @@ from iris_core.figures.style import (
     scales,
     styled,
 )
-from iris_core.scores import REFERENCE, games_of, human_normalised, run_scores
-from iris_core.statistics import Estimates, bootstrap
+from iris_core.tools.scores.scores import games_of, run_scores
+from iris_core.tools.scores.statistics import Estimates, bootstrap
 
 COLUMNS = 5  # of small panels
 KEYS = 7  # of a legend, side by side

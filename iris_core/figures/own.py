@@ -9,17 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from iris_core.config.schema import ConfigError
+from iris_core.envs.atari_100k import REFERENCE
 from iris_core.figures.games import draw_game_panels
 from iris_core.figures.style import BLUE, FAINT, INK, SKY, WIDTH, note, styled
-from iris_core.own_runs import (
+from iris_core.tools.scores.run_records import (
     OWN,
     add_own_runs,
     own_names,
     presets_by_games,
     span,
 )
-from iris_core.scores import PAPER, REFERENCE
-from iris_core.statistics import bootstrap
+from iris_core.tools.scores.scores import PAPER
+from iris_core.tools.scores.statistics import bootstrap
 
 
 def draw_own_runs(

@@ -16,7 +16,7 @@ from iris_core.cost import total_updates
 from iris_core.figures.own import draw_references
 from iris_core.figures.style import BLUE, INK, SKY, WIDTH, note, styled
 from iris_core.models.agent import PARTS
-from iris_core.scores import read_json, run_scores
+from iris_core.tools.scores.scores import read_json, run_scores
 
 PAPERS_STEPS = 100_000
 CONFIG = "-config.yaml"

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from iris_core.config.schema import ConfigError
-from iris_core.own_runs import OWN
+from iris_core.tools.scores.run_records import OWN
 
 WIDTH = 5.5  # inches
 NOTE_LETTERS, NOTE_LINE = 19, 0.12  # of a note: letters an inch, inches a line

@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from iris_core.envs.atari_100k import REFERENCE
 from iris_core.figures.style import BLUE, FAINT, INK, WIDTH, looks, note, scales, styled
-from iris_core.scores import REFERENCE, run_scores, score_matrix
-from iris_core.statistics import Estimates, superhuman
+from iris_core.tools.scores.scores import run_scores, score_matrix
+from iris_core.tools.scores.statistics import Estimates, superhuman
 
 BEST, SECOND = "best", "second"
 MINUS = "\N{MINUS SIGN}"

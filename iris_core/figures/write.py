@@ -33,18 +33,25 @@ from iris_core.figures.own import draw_learning_curves, draw_own_runs
 from iris_core.figures.shortened import draw_shortened
 from iris_core.figures.style import save
 from iris_core.figures.tables import RENDER, draw_table, score_table
-from iris_core.final_test import final_tests, sweeps
 from iris_core.models.agent import Agent
-from iris_core.own_runs import (
+from iris_core.replay import Episode, Replay
+from iris_core.tools.scores.run_records import (
     add_own_runs,
+    final_tests,
     learning_curves,
     own_names,
     own_runs,
     results_folder,
+    sweeps,
 )
-from iris_core.replay import Episode, Replay
-from iris_core.scores import BEYOND, PAPER, data_folder, load_scores, split_complete
-from iris_core.statistics import (
+from iris_core.tools.scores.scores import (
+    BEYOND,
+    PAPER,
+    data_folder,
+    load_scores,
+    split_complete,
+)
+from iris_core.tools.scores.statistics import (
     IMPROVEMENT_REPLICATES,
     PRINT_REPLICATES,
     PROFILE_REPLICATES,

@@ -18,13 +18,14 @@ from tqdm.auto import tqdm
 from iris_core.config.schema import TrainingConfig
 from iris_core.data.frames import to_pixels
 from iris_core.dream import DreamEnv, imagine
-from iris_core.envs.baselines import (
+from iris_core.envs.atari_100k import REFERENCE, human_normalised
+from iris_core.evaluate import Evaluation, evaluate, own_randomness, standard_error
+from iris_core.evaluation.baselines import (
     best_constant_action,
     blind_returns,
     random_returns,
 )
-from iris_core.evaluate import Evaluation, evaluate, own_randomness, standard_error
-from iris_core.final_test import BLIND, CONSTANT, OWN, RANDOM
+from iris_core.evaluation.final_test import BLIND, CONSTANT, OWN, RANDOM
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
 from iris_core.plotting import contact_sheet
@@ -34,7 +35,6 @@ from iris_core.plotting.learning_curve import (
     save_learning_curve,
 )
 from iris_core.replay import Episode, Replay
-from iris_core.scores import REFERENCE, human_normalised
 from iris_core.training.held_out import held_out
 from iris_core.training.loggers import Logger
 from iris_core.training.runs import write_atomic

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from iris_core.config.schema import Config
 from iris_core.evaluate import evaluate, standard_error
-from iris_core.final_test import CONTROLS
+from iris_core.evaluation.final_test import BASELINES
 from iris_core.models.agent import Agent
 from iris_core.training.runs import Run
 from lessons.artefacts import DATA
@@ -55,7 +55,7 @@ def ship(run: Run, name: str, episodes: int) -> None:
     fixed = [
         f"{row['mean']:.2f} ({name})"
         for name, row in table.items()
-        if name.startswith(CONTROLS)
+        if name.startswith(BASELINES)
     ]
     card = CARD.format(
         name=name,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from iris_core.scores import load_scores, score_matrix
-from iris_core.statistics import improvement as chance
+from iris_core.tools.scores.scores import load_scores, score_matrix
+from iris_core.tools.scores.statistics import improvement as chance
 from lessons.exercise import Wrong, choose, exercise, expect
 
 Matrix = np.ndarray  # normalised scores, (runs, games)

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from iris_core.config.schema import ConfigError
-from iris_core.scores import REFERENCE, score_matrix
+from iris_core.envs.atari_100k import REFERENCE
+from iris_core.tools.scores.scores import score_matrix
 
 STATISTICS = ("median", "IQM", "mean", "optimality gap")
 PROFILE_TAUS = np.linspace(0, 8, 201)  # the paper's

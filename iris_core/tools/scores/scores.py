@@ -1,8 +1,7 @@
-"""Scores: what random play, humans and published agents reach, and how to read more.
+"""Scores of published agents, and of anybody's: tables of runs, read and checked.
 
-A table of scores is a DataFrame with a row for each trained agent: algorithm, game,
-run, score (its mean return), source. `REFERENCE` are the figures that every Atari 100k
-paper normalises by (Mnih et al., 2015; Wang et al., 2016).
+A table is a DataFrame with a row for each trained agent: algorithm, game, run, score
+(its mean return), source.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import pandas as pd
 
 from iris_core.config.check import nearest
 from iris_core.config.schema import ConfigError
+from iris_core.envs.atari_100k import REFERENCE, raw_score
 
 COLUMNS = ("algorithm", "game", "run", "score", "source")
 
@@ -26,51 +26,6 @@ PAPER = ("SimPLe", "CURL", "DrQ(eps)", "SPR", "IRIS")  # of the paper's figures
 LATER = ("Delta-IRIS", "DIAMOND")  # world models that came after
 SEARCH = ("MuZero", "EfficientZero")  # plan by tree search; one published score a game
 BEYOND = ("SPR", *SEARCH, "IRIS", *LATER)  # the paper's best rival, and what lies ahead
-
-
-class Reference(NamedTuple):
-    """Mean returns of random play and of a human."""
-
-    random: float
-    human: float
-
-
-REFERENCE: dict[str, Reference] = {
-    "Alien": Reference(227.8, 7127.7),
-    "Amidar": Reference(5.8, 1719.5),
-    "Assault": Reference(222.4, 742.0),
-    "Asterix": Reference(210.0, 8503.3),
-    "BankHeist": Reference(14.2, 753.1),
-    "BattleZone": Reference(2360.0, 37187.5),
-    "Boxing": Reference(0.1, 12.1),
-    "Breakout": Reference(1.7, 30.5),
-    "ChopperCommand": Reference(811.0, 7387.8),
-    "CrazyClimber": Reference(10780.5, 35829.4),
-    "DemonAttack": Reference(152.1, 1971.0),
-    "Freeway": Reference(0.0, 29.6),
-    "Frostbite": Reference(65.2, 4334.7),
-    "Gopher": Reference(257.6, 2412.5),
-    "Hero": Reference(1027.0, 30826.4),
-    "Jamesbond": Reference(29.0, 302.8),
-    "Kangaroo": Reference(52.0, 3035.0),
-    "Krull": Reference(1598.0, 2665.5),
-    "KungFuMaster": Reference(258.5, 22736.3),
-    "MsPacman": Reference(307.3, 6951.6),
-    "Pong": Reference(-20.7, 14.6),
-    "PrivateEye": Reference(24.9, 69571.3),
-    "Qbert": Reference(163.9, 13455.0),
-    "RoadRunner": Reference(11.5, 7845.0),
-    "Seaquest": Reference(68.4, 42054.7),
-    "UpNDown": Reference(533.4, 11693.2),
-}
-
-
-def human_normalised(game: str, score: float) -> float | None:
-    """(score - random) / (human - random); None for a game without human scores."""
-    if game not in REFERENCE:
-        return None
-    random, human = REFERENCE[game]
-    return (score - random) / (human - random)
 
 
 # Tables of runs
@@ -108,7 +63,7 @@ def data_folder() -> Path:
     """data/ of the project; it stays in the repository, so an installed copy of the
     library finds it from inside a clone only (ConfigError elsewhere)."""
     here = Path.cwd()
-    for folder in (Path(__file__).resolve().parents[1], here, *here.parents):
+    for folder in (Path(__file__).resolve().parents[3], here, *here.parents):
         if (folder / "data" / "scores" / "runs.csv").is_file():
             return folder / "data"
     raise ConfigError(
@@ -173,7 +128,10 @@ def rows_of_json(file: Path, algorithm: str) -> list[Row]:
         game = str(record["game"])
         run = runs.setdefault(game, 0)
         runs[game] += 1
-        score = record.get("score", denormalised(game, record.get("HNS")))
+        score = record.get("HNS")
+        if game in REFERENCE and isinstance(score, float | int):
+            score = round(raw_score(game, score), 4)  # files give some ten digits
+        score = record.get("score", score)
         rows.append(Row(where, algorithm, game, run, score, file.name))
     return rows
 
@@ -184,14 +142,6 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {file}: {error}") from error
-
-
-def denormalised(game: str, normalised: Any) -> Any:
-    """The score of a human-normalised one, which files give to some ten digits."""
-    if game not in REFERENCE or not isinstance(normalised, float | int):
-        return normalised
-    random, human = REFERENCE[game]
-    return round(random + normalised * (human - random), 4)
 
 
 def check_rows(rows: Sequence[Row], file: Path) -> pd.DataFrame:
