@@ -7,8 +7,8 @@ your own run give `Agent.load(run.agent)` and an episode of `Replay.load(run.rep
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -18,34 +18,17 @@ from matplotlib.ticker import MaxNLocator
 
 from iris_core.data.frames import to_pixels
 from iris_core.dream import imagine
-from iris_core.figures.style import (
-    BLUE,
-    FAINT,
-    ORANGE,
-    PINK,
-    WIDTH,
-    note,
-    styled,
-)
+from iris_core.figures.style import WIDTH, note, styled
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
+from iris_core.plotting.error_map import error_map
+from iris_core.plotting.frame_strip import draw_frame, frame_strip, outline
+from iris_core.plotting.palette import BLUE, ORANGE, PINK
 from iris_core.replay import Batch, Episode, stack_segments
 
-ENLARGED = 4  # so that no viewer smooths the pixels
+EVERY = 3  # steps between the frames of a dream that are shown
+SHOWN = 10  # frames along a piece of an episode
 LABELS = 0.62  # inches for the names of rows
-WORST = 0.25  # an error, in [0, 1], with the brightest colour
-
-
-def errors(originals: torch.Tensor, others: torch.Tensor) -> np.ndarray:
-    """Mean absolute error over RGB, as colours: (N, 3, 64, 64) twice -> uint8
-    (N, 64, 64, 3)."""
-    error = (originals - others).abs().mean(-3).cpu().numpy() / WORST
-    return matplotlib.colormaps["cividis"](error, bytes=True)[..., :3]
-
-
-def take(episode: Episode, steps: Sequence[int]) -> torch.Tensor:
-    """Frames of an episode: (N, 3, 64, 64) float in [0, 1]."""
-    return torch.from_numpy(episode.frames[list(steps)]).float() / 255
 
 
 @styled
@@ -54,14 +37,10 @@ def draw_reconstructions(
     agent: Agent, episode: Episode, steps: Sequence[int]
 ) -> Figure:
     """Frames, what the tokenizer keeps of them, and where it errs."""
-    frames = take(episode, steps).to(agent.device)
-    seen = agent.tokenizer.reconstruct(frames)
-    tokens = agent.tokenizer.tokens_per_frame
-    rows = {
-        "original": to_pixels(frames),
-        f"from {tokens}\ntokens": to_pixels(seen),
-        "error": errors(frames, seen),
-    }
+    frames, seen = through_tokens(agent, episode, steps)
+    tokens = f"from {agent.tokenizer.tokens_per_frame}\ntokens"
+    rows = {"original": to_pixels(frames), tokens: to_pixels(seen)}
+    rows["error"] = error_map(*rows.values())
     figure = frame_rows(rows, [f"step {step}" for step in steps])
     note(
         figure,
@@ -77,23 +56,30 @@ def draw_tokens_per_frame(
     agents: Sequence[Agent], episode: Episode, steps: Sequence[int]
 ) -> Figure:
     """The same frames through tokenizers of few and of many tokens a frame."""
-    frames = take(episode, steps)
-    rows = {"original": to_pixels(frames)}
-    scores = []
+    rows: dict[str, np.ndarray] = {}
+    errors = []
     for agent in agents:
-        seen = agent.tokenizer.reconstruct(frames.to(agent.device)).cpu()
-        tokens = agent.tokenizer.tokens_per_frame
-        rows[f"{tokens} tokens"] = to_pixels(seen)
-        rows[f"error,\n{tokens} tokens"] = errors(frames, seen)
-        scores.append(f"{tokens} tokens {255 * (frames - seen).abs().mean():.2f}")
+        frames, seen = through_tokens(agent, episode, steps)
+        tokens = f"{agent.tokenizer.tokens_per_frame} tokens"
+        rows |= {"original": to_pixels(frames), tokens: to_pixels(seen)}
+        rows[f"error,\n{tokens}"] = error_map(rows["original"], rows[tokens])
+        errors.append(f"{tokens} {255 * (frames - seen).abs().mean():.2f}")
     figure = frame_rows(rows, [f"step {step}" for step in steps])
     note(
         figure,
         f"{'. '.join(about(agent) for agent in agents)}. Mean absolute error of these"
-        f" frames, of 255: {', '.join(scores)}. Error pictures are brightest at a"
+        f" frames, of 255: {', '.join(errors)}. Error pictures are brightest at a"
         " quarter of the range or more.",
     )
     return figure
+
+
+def through_tokens(
+    agent: Agent, episode: Episode, steps: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frames of an episode and their reconstructions: (N, 3, 64, 64) in [0, 1] each."""
+    frames = torch.from_numpy(episode.frames[list(steps)]).to(agent.device) / 255
+    return frames, agent.tokenizer.reconstruct(frames)
 
 
 @torch.no_grad()
@@ -111,35 +97,25 @@ def dream_from(
 
 @styled
 def draw_dreams(
-    agent: Agent,
-    episode: Episode,
-    step: int,
-    dreams: int = 4,
-    horizon: int = 20,
-    every: int = 3,
-    seed: int = 0,
+    agent: Agent, episode: Episode, step: int, dreams: int = 4, horizon: int = 20
 ) -> Figure:
     """Imagined trajectories from one start under one policy: what differs was drawn.
 
-    every: how many steps lie between the frames shown. A coloured frame marks a reward
-    or an end since the frame before.
+    A coloured border marks a reward or an end since the frame before.
     """
-    rollout = dream_from(agent, episode, step, dreams, horizon, seed)
-    shown = range(0, horizon, every)
-    rows = {
-        f"dream {i + 1}": to_pixels(rollout.frames[i, list(shown)])
-        for i in range(dreams)
-    }
+    rollout = dream_from(agent, episode, step, dreams, horizon)
+    shown = range(0, horizon, EVERY)
+    frames = to_pixels(rollout.frames[:, ::EVERY])  # (dreams, shown, 64, 64, 3)
+    rows = {f"dream {i}": film for i, film in enumerate(frames, 1)}
     figure = frame_rows(rows, [f"+{t}" for t in shown])
-    axes = np.array(figure.axes).reshape(dreams, len(shown))
-    for i in range(dreams):
-        for column, t in enumerate(shown):
-            since = slice(max(t - every, 0), t)
-            reward = float(rollout.rewards[i, since].sum())
-            if bool(rollout.ends[i, since].any()):
-                frame_in(axes[i, column], PINK)
-            elif reward:
-                frame_in(axes[i, column], BLUE if reward > 0 else ORANGE)
+    places = [(i, t) for i in range(dreams) for t in shown]
+    for ax, (i, t) in zip(figure.axes, places, strict=True):
+        since = slice(max(t - EVERY, 0), t)
+        reward = float(rollout.rewards[i, since].sum())
+        if bool(rollout.ends[i, since].any()):
+            outline(ax, PINK)
+        elif reward:
+            outline(ax, BLUE if reward > 0 else ORANGE)
     note(
         figure,
         f"{about(agent)}. All start at step {step} of one episode, with its past."
@@ -183,7 +159,7 @@ def left_aligned(
 
 @styled
 def draw_rewards_and_ends(
-    agent: Agent, episode: Episode, start: int, length: int, frames: int = 10
+    agent: Agent, episode: Episode, start: int, length: int
 ) -> Figure:
     """Rewards and ends along real play, as the world model expects them one step ahead,
     beside what happened; and the frames that it happened in."""
@@ -191,19 +167,20 @@ def draw_rewards_and_ends(
     steps = np.arange(piece.start, piece.stop)
     rewards, ends = foreseen(agent, episode.head(piece.stop))
     figure = Figure(figsize=(WIDTH, 2.85))
-    grid = figure.add_gridspec(3, frames, height_ratios=(1, 1.3, 1))
-    shown = np.linspace(steps[0], steps[-1], frames).round().astype(int)
+    grid = figure.add_gridspec(3, SHOWN, height_ratios=(1, 1.3, 1))
+    shown = np.linspace(steps[0], steps[-1], SHOWN).round().astype(int)
     for column, step in enumerate(shown):
         ax = figure.add_subplot(grid[0, column])
         draw_frame(ax, episode.frames[step].transpose(1, 2, 0))
         ax.set_title(str(step), fontsize=6.5, pad=2)
     above = figure.add_subplot(grid[1, :])
     below = figure.add_subplot(grid[2, :], sharex=above)
-    draw_expected(above, steps, rewards[piece, 2], "P(reward > 0)", BLUE, "o-")
-    real = episode.rewards[piece]
-    if (real < 0).any() or rewards[piece, 0].max() > 0.05:
-        draw_expected(above, steps, rewards[piece, 0], "P(reward < 0)", ORANGE, "s-")
-    draw_expected(below, steps, ends[piece], "P(end)", PINK, "o-")
+    real, paid, lost = episode.rewards[piece], rewards[piece, 2], rewards[piece, 0]
+    thin: dict[str, Any] = {"markersize": 2, "linewidth": 1}
+    above.plot(steps, paid, "o-", color=BLUE, label="P(reward > 0)", **thin)
+    if (real < 0).any() or lost.max() > 0.05:
+        above.plot(steps, lost, "s-", color=ORANGE, label="P(reward < 0)", **thin)
+    below.plot(steps, ends[piece], "o-", color=PINK, label="P(end)", **thin)
     mark_events(above, steps[real > 0], "real reward > 0", BLUE, "^")
     mark_events(above, steps[real < 0], "real reward < 0", ORANGE, "v")
     mark_events(below, steps[episode.ends[piece]], "real end", PINK, "v")
@@ -218,13 +195,6 @@ def draw_rewards_and_ends(
     return figure
 
 
-def draw_expected(
-    ax: Axes, steps: np.ndarray, values: np.ndarray, label: str, colour: str, form: str
-) -> None:
-    """A probability along the steps."""
-    ax.plot(steps, values, form, color=colour, label=label, markersize=2, linewidth=1)
-
-
 def mark_events(
     ax: Axes, steps: np.ndarray, label: str, colour: str, marker: str
 ) -> None:
@@ -232,9 +202,6 @@ def mark_events(
     if len(steps):
         heights = np.full(len(steps), 1.08)
         ax.plot(steps, heights, marker, color=colour, label=label, markersize=5)
-
-
-# Frames
 
 
 def about(agent: Agent) -> str:
@@ -256,25 +223,5 @@ def frame_rows(rows: Mapping[str, np.ndarray], titles: Sequence[str]) -> Figure:
     height = 0.2 + (size + 0.03) * len(rows)
     figure = Figure(figsize=(WIDTH, height), layout=tight)
     axes = figure.subplots(len(rows), len(titles), squeeze=False)
-    for (name, frames), line in zip(rows.items(), axes, strict=True):
-        for ax, frame in zip(line, frames, strict=True):
-            draw_frame(ax, frame)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=7, pad=2)
+    frame_strip(axes, rows, titles, fontsize=7)
     return figure
-
-
-def draw_frame(ax: Axes, frame: np.ndarray) -> None:
-    """uint8 (64, 64, 3), pixel by pixel."""
-    large = frame.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
-    ax.imshow(large, interpolation="none")
-    ax.set(xticks=[], yticks=[])
-    for spine in ax.spines.values():
-        spine.set(visible=True, color=FAINT, linewidth=0.4)
-
-
-def frame_in(ax: Axes, colour: str) -> None:
-    """A coloured frame around a picture."""
-    for spine in ax.spines.values():
-        spine.set(color=colour, linewidth=2.2)

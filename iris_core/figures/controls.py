@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,19 +12,9 @@ from matplotlib.figure import Figure
 
 from iris_core.config.schema import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
-from iris_core.figures.style import (
-    FAINT,
-    GREEN,
-    INK,
-    ORANGE,
-    PINK,
-    WIDTH,
-    Look,
-    handle,
-    mark,
-    note,
-    styled,
-)
+from iris_core.figures import style
+from iris_core.figures.style import OFFSET, WIDTH, Look, mark, note, styled
+from iris_core.plotting.palette import GREEN, INK, ORANGE, PINK
 from iris_core.tools.scores.run_records import FinalTest, MeanReturn, iris_means, span
 
 AGENT = Look("agent, 95% interval", GREEN, "o")
@@ -47,17 +38,13 @@ def draw_controls(tests: Sequence[FinalTest]) -> Figure:
     ax = figure.subplots()
     for y, test in enumerate(tests):
         draw_test(ax, y, test)
-    for level, text in ((0, "random"), (1, "IRIS, 100k steps")):
-        ax.axvline(level, color=FAINT, linestyle=":", linewidth=1)
-        ax.text(level, -0.75, text, ha="center", fontsize=6.5, color=FAINT)
+    style.name_levels(ax, ("random", "IRIS, 100k steps"), -0.75)
     names = [t.run.game + f", seed {t.run.seed}" * several for t in tests]
-    ax.set_yticks(range(len(tests)), names)
-    ax.set(ylim=(len(tests) - 0.4, -0.6), xlim=(EDGES[0] - 0.35, EDGES[1] + 0.35))
+    style.name_rows(ax, names, 0.6, 0.6)
+    ax.set_xlim(EDGES[0] - 0.35, EDGES[1] + 0.35)
     ax.set_xlabel("share of the way from random play to IRIS")
-    ax.tick_params(axis="y", length=0)
     ax.grid(axis="y")
-    handles = [handle(look) for look in (AGENT, CONSTANT, BLIND)]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+    style.legend_above(figure, (AGENT, CONSTANT, BLIND))
     episodes = span(pd.Series([test.run.episodes for test in tests]), "{}")
     note(
         figure,
@@ -73,9 +60,9 @@ def draw_test(ax: Axes, y: int, test: FinalTest) -> None:
     assert test.random is not None
     random = test.random.mean
     way = iris_means()[test.run.game] - random
-    for look, control in ((CONSTANT, test.constant), (BLIND, test.blind)):
-        if control is not None:
-            mark_within(ax, look, (control.mean - random) / way, y)
+    for look, baseline in ((CONSTANT, test.constant), (BLIND, test.blind)):
+        if baseline is not None:
+            mark_within(ax, look, (baseline.mean - random) / way, y)
     x, reach = (test.agent.mean - random) / way, 1.96 * test.agent.standard_error / way
     ax.plot([x - reach, x + reach], [y, y], color=INK, linewidth=1.2, zorder=3)
     mark_within(ax, AGENT._replace(hollow=not sees(test)), x, y)
@@ -88,15 +75,8 @@ def mark_within(ax: Axes, look: Look, x: float, y: int) -> None:
     mark(ax, look, at, y)
     if at != x:
         side, offset = ("right", -4) if x < low else ("left", 4)
-        ax.annotate(
-            f"{x:.1f}",
-            (at, y),
-            (offset, 2),
-            textcoords="offset points",
-            ha=side,
-            fontsize=6,
-            color=INK,
-        )
+        text: dict[str, Any] = {"ha": side, "fontsize": 6, "color": INK}
+        ax.annotate(f"{x:.1f}", (at, y), (offset, 2), **OFFSET, **text)
 
 
 def sees(test: FinalTest) -> bool:
@@ -106,7 +86,7 @@ def sees(test: FinalTest) -> bool:
 
 def lead(ours: MeanReturn, theirs: MeanReturn) -> float:
     """The difference of two means, in its standard errors."""
-    error = (ours.standard_error**2 + theirs.standard_error**2) ** 0.5
+    error = math.hypot(ours.standard_error, theirs.standard_error)
     difference = ours.mean - theirs.mean
     if error:
         return difference / error

@@ -10,27 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from iris_core.envs.atari_100k import REFERENCE, human_normalised
-from iris_core.figures.style import (
-    FAINT,
-    GREEN,
-    GRID,
-    INK,
-    VERMILLION,
-    WIDTH,
-    Look,
-    handle,
-    looks,
-    mark,
-    note,
-    scales,
-    styled,
-)
+from iris_core.envs.atari_100k import REFERENCE, human_normalised, raw_score
+from iris_core.figures import style
+from iris_core.figures.style import WIDTH, Look, looks, mark, note, scales, styled
+from iris_core.plotting.palette import FAINT, GREEN, GRID, INK, VERMILLION
 from iris_core.tools.scores.scores import games_of, run_scores
 from iris_core.tools.scores.statistics import Estimates, bootstrap
 
 COLUMNS = 5  # of small panels
-KEYS = 7  # of a legend, side by side
 
 
 def normalised_runs(scores: pd.DataFrame, name: str, game: str) -> np.ndarray:
@@ -41,10 +28,7 @@ def normalised_runs(scores: pd.DataFrame, name: str, game: str) -> np.ndarray:
 
 @styled
 def draw_games(
-    scores: pd.DataFrame,
-    estimates: Estimates,
-    ours: str,
-    others: Sequence[str],
+    scores: pd.DataFrame, estimates: Estimates, ours: str, others: Sequence[str]
 ) -> Figure:
     """One algorithm on every game, best first: its mean with a 95% interval, its runs,
     and where the means of others stand.
@@ -66,19 +50,15 @@ def draw_games(
             theirs = normalised_runs(scores, name, game)
             if len(theirs):
                 mark(ax, look[name], float(theirs.mean()), y, size=3.6)
-    for level, text in ((0, "random"), (1, "human")):
-        ax.axvline(level, color=FAINT, linestyle=":", linewidth=1)
-        ax.text(level, -0.9, text, ha="center", fontsize=6.5, color=FAINT)
+    style.name_levels(ax, ("random", "human"), -0.9)
     ax.set_xscale("symlog", linthresh=1, linscale=1.6)
     ticks = [0, 0.25, 0.5, 0.75, 1, 2, 5, 10]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.set_yticks(range(len(mine)), mine.index)
-    ax.set(ylim=(len(mine) - 0.4, -0.7), xlim=(-0.12, 1.15 * ax.get_xlim()[1]))
+    ax.set_xlim(-0.12, 1.15 * ax.get_xlim()[1])
+    style.name_rows(ax, mine.index, 0.6, 0.7)
     ax.set_xlabel("mean human-normalised score (even steps up to 1, then logarithmic)")
-    ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
-    handles = [handle(look[name]) for name in (ours, *others)]
-    figure.legend(handles=handles, loc="outside upper left", ncols=KEYS)
+    style.legend_above(figure, list(look.values()))
     note(
         figure,
         f"Bar, line and dots: {look[ours].label}'s mean, 95% bootstrap interval, runs."
@@ -101,25 +81,23 @@ def draw_game_panels(
     this many replicates.
     """
     games = [g for g in REFERENCE if any(g in games_of(scores, a) for a in algorithms)]
-    look = looks(list(algorithms))
+    look = looks(algorithms)
     columns = min(COLUMNS, len(games))
     lines = -(-len(games) // columns)
     blank = lines * columns - len(games)
-    keys = 0 if blank > 1 else -(-len(look) // KEYS)  # lines of the legend
-    height = 0.3 + 1.22 * lines + 0.17 * keys
-    figure = Figure(figsize=(WIDTH, height))
-    panels = figure.subplots(lines, columns, squeeze=False)
-    for ax, game in zip(panels.flat, games, strict=False):
-        draw_game(ax, scores, algorithms, game, look, replicates, estimates)
-    for ax in panels.flat[len(games) :]:
+    keys = 0 if blank > 1 else -(-len(look) // style.KEYS)  # lines of the legend
+    figure = Figure(figsize=(WIDTH, 0.3 + 1.22 * lines + 0.17 * keys))
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for ax, game in zip(panels, games, strict=False):
+        draw_game(ax, scores, game, look, replicates, estimates)
+    for ax in panels[len(games) :]:
         ax.set_axis_off()
-    handles = [handle(look[name]) for name in algorithms]
     if keys:
-        figure.legend(handles=handles, loc="outside upper left", ncols=KEYS)
+        style.legend_above(figure, list(look.values()))
     else:  # in the empty panels
-        key = panels.flat[len(games)].legend(
-            handles=handles, loc="upper left", ncols=-(-len(look) // KEYS)
-        )
+        entries = style.handles(list(look.values()))
+        wide = -(-len(look) // style.KEYS)
+        key = panels[len(games)].legend(handles=entries, loc="upper left", ncols=wide)
         key.set_in_layout(False)
     note(
         figure,
@@ -132,7 +110,6 @@ def draw_game_panels(
 def draw_game(
     ax: Axes,
     scores: pd.DataFrame,
-    algorithms: Sequence[str],
     game: str,
     look: Mapping[str, Look],
     replicates: int,
@@ -140,29 +117,20 @@ def draw_game(
 ) -> None:
     """Raw scores of one game."""
     rng = np.random.default_rng(0)  # spreads the points
-    present = [name for name in algorithms if len(run_scores(scores, name, game))]
+    present = [name for name in look if len(run_scores(scores, name, game))]
     for x, name in enumerate(present):
         runs = run_scores(scores, name, game)
         if estimates is not None and (name, game) in estimates.games.index:
-            value, low, high = raw(game, estimates.games.loc[(name, game)].to_numpy())
+            normalised = estimates.games.loc[(name, game)]
+            value, low, high = (raw_score(game, each) for each in normalised)
         else:
-            column = (runs[:, None],)  # (runs, 1 game)
-            value, low, high = bootstrap(lambda s: s.mean(0), column, replicates, 0)[0]
-        colour = look[name].colour
-        ax.bar(x, value, 0.8, color=colour, alpha=0.35, linewidth=0)
+            value, low, high = mean_interval(runs, replicates)
+        ax.bar(x, value, 0.8, color=look[name].colour, alpha=0.35, linewidth=0)
         at = x + rng.uniform(-0.28, 0.28, len(runs))
         many = len(runs) > 20
-        ax.plot(
-            at,
-            runs,
-            look[name].marker,
-            color=colour,
-            markerfacecolor=look[name].face,
-            markeredgewidth=0.5,
-            markersize=1.2 if many else 2.6,
-            alpha=0.5 if many else 1,
-            clip_on=False,
-        )
+        size, alpha = (1.2, 0.5) if many else (2.6, 1)
+        points = {**look[name].marks, "markersize": size, "markeredgewidth": 0.5}
+        ax.plot(at, runs, linestyle="none", alpha=alpha, clip_on=False, **points)
         ax.plot([x, x], [low, high], color=INK, linewidth=1.1)
     ax.axhline(REFERENCE[game].human, color=FAINT, linestyle="--", linewidth=0.8)
     ax.axhline(0, color=GRID, linewidth=0.6, zorder=0)
@@ -174,10 +142,9 @@ def draw_game(
     ax.tick_params(axis="y", labelsize=6, pad=1.5, length=2)
 
 
-def raw(game: str, normalised: np.ndarray) -> np.ndarray:
-    """The game's own scores of human-normalised ones."""
-    random, human = REFERENCE[game]
-    return random + normalised * (human - random)
+def mean_interval(runs: np.ndarray, replicates: int) -> np.ndarray:
+    """The mean of runs (n,) and its 95% bootstrap interval: (3,)."""
+    return bootstrap(lambda s: s.mean(0), (runs[:, None],), replicates)[0]
 
 
 def short(value: float) -> str:
@@ -199,21 +166,21 @@ def draw_differences(tables: Mapping[str, pd.DataFrame], ours: str) -> Figure:
     for ax, (name, table) in zip(panels, tables.items(), strict=True):
         rows = table.loc[order]
         for y, (value, low, high) in enumerate(rows.itertuples(index=False)):
-            colour = GREEN if low > 0 else VERMILLION if high < 0 else FAINT
-            marker = "^" if low > 0 else "v" if high < 0 else "o"
+            colour, marker = FAINT, "o"
+            if low > 0 or high < 0:
+                colour, marker = (GREEN, "^") if low > 0 else (VERMILLION, "v")
             ax.plot([low, high], [y, y], color=colour, linewidth=1.6)
             ax.plot(value, y, marker, color=colour, markersize=4)
         ax.axvline(0, color=INK, linewidth=0.8)
         ax.set_xscale("symlog", linthresh=0.1, linscale=0.7)
         ticks = [-5, -1, -0.1, 0, 0.1, 1, 5]
-        ax.set_xticks(ticks, [f"{t:g}".replace("-", "\N{MINUS SIGN}") for t in ticks])
+        ax.set_xticks(ticks, [short(tick) for tick in ticks])
         ax.set_xticks([], minor=True)
         ax.grid(axis="x")
         title = f"{look[ours].label} minus {look[name].label}\n{count(rows)}"
         ax.set_title(title, fontsize=7.5)
         ax.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(order)), order)
-    panels[0].set_ylim(len(order) - 0.4, -0.6)
+    style.name_rows(panels[0], order, 0.6, 0.6)
     panels[len(panels) // 2].set_xlabel("difference of mean human-normalised scores")
     note(
         figure,

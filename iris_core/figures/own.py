@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from iris_core.config.schema import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
-from iris_core.figures.games import draw_game_panels
-from iris_core.figures.style import BLUE, FAINT, INK, SKY, WIDTH, note, styled
+from iris_core.figures.games import draw_game_panels, mean_interval
+from iris_core.figures.style import OFFSET, WIDTH, note, styled
+from iris_core.plotting.learning_curve import step_axis
+from iris_core.plotting.palette import BLUE, FAINT, INK, SKY
 from iris_core.tools.scores.run_records import (
     OWN,
     add_own_runs,
@@ -20,16 +23,12 @@ from iris_core.tools.scores.run_records import (
     span,
 )
 from iris_core.tools.scores.scores import PAPER
-from iris_core.tools.scores.statistics import bootstrap
 
 
 def draw_own_runs(
-    scores: pd.DataFrame,
-    own: pd.DataFrame,
-    algorithms: tuple[str, ...] = PAPER,
-    replicates: int = 2000,
+    scores: pd.DataFrame, own: pd.DataFrame, replicates: int = 2000
 ) -> Figure:
-    """Own runs beside the published ones, on the games that they played.
+    """Own runs beside the paper's, on the games that they played.
 
     ConfigError if none of these is one of the 26 games.
     """
@@ -41,8 +40,7 @@ def draw_own_runs(
         )
     together = add_own_runs(scores, own)
     together = together[together["game"].isin(played)]
-    names = [*algorithms, *own_names(together)]
-    return draw_game_panels(together, names, replicates)
+    return draw_game_panels(together, [*PAPER, *own_names(together)], replicates)
 
 
 @styled
@@ -69,9 +67,8 @@ def draw_learning_curves(curves: pd.DataFrame, replicates: int = 2000) -> Figure
         seeds = rows["seed"].nunique()
         minutes = span(rows.groupby("seed")["minutes"].max(), "{:.0f}")
         title = f"{game}" + f", {seeds} seeds" * (seeds > 1)
-        ax.set_title(
-            f"{title}\n{labels[preset]}, {minutes} min", loc="left", fontsize=6.5
-        )
+        title += f"\n{labels[preset]}, {minutes} min"
+        ax.set_title(title, loc="left", fontsize=6.5)
         draw_references(ax, str(game))
     for line in panels:
         line[0].set_ylabel("mean test score", fontsize=7)
@@ -91,8 +88,7 @@ def own_labels(curves: pd.DataFrame) -> dict[str, str]:
     """Own 1, own 2 ... of each preset, numbered as beside the published runs; those
     without one of the 26 games come last."""
     beside = presets_by_games(curves[curves["game"].isin(REFERENCE)])
-    others = [each for each in curves["preset"].unique() if each not in beside]
-    presets = [*beside, *others]
+    presets = dict.fromkeys([*beside, *curves["preset"].unique()])
     return {preset: f"{OWN} {n}" for n, preset in enumerate(presets, 1)}
 
 
@@ -100,23 +96,17 @@ def draw_curves(ax: Axes, rows: pd.DataFrame, replicates: int) -> None:
     """Seeds, their mean and its interval."""
     for _, seed in rows.groupby("seed"):
         ax.plot(seed["steps"], seed["score"], ".-", color=SKY, linewidth=0.9)
-    tested = [
-        (steps, seeds["score"].to_numpy()) for steps, seeds in rows.groupby("steps")
-    ]
-    several = [(steps, values) for steps, values in tested if len(values) > 1]
-    if several:
-        steps = [step for step, _ in several]
-        ends = np.stack(
-            [
-                bootstrap(lambda s: s.mean(0), (v[:, None],), replicates, 0)[0]
-                for _, v in several
-            ]
-        )  # (steps, 3)
-        ax.plot(steps, ends[:, 0], color=BLUE, linewidth=2)
-        ax.fill_between(steps, ends[:, 1], ends[:, 2], color=BLUE, alpha=0.2, lw=0)
-    ax.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+    tested = {
+        steps: mean_interval(seeds["score"].to_numpy(), replicates)
+        for steps, seeds in rows.groupby("steps")
+        if len(seeds) > 1
+    }
+    if tested:
+        steps, (mean, low, high) = list(tested), np.transpose(list(tested.values()))
+        ax.plot(steps, mean, color=BLUE, linewidth=2)
+        ax.fill_between(steps, low, high, color=BLUE, alpha=0.2, lw=0)
+    step_axis(ax, 2)
     ax.tick_params(labelsize=6)
-    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(axis="y")
 
 
@@ -125,20 +115,10 @@ def draw_references(ax: Axes, game: str) -> None:
     if game not in REFERENCE:
         return
     ax.margins(y=0.2)  # room for what stands below the lowest line
-    below, above = (-1.5, "top"), (1.5, "bottom")
-    for value, text, (offset, side) in zip(
-        REFERENCE[game], ("random", "human"), (below, above), strict=True
-    ):
+    sides = (("random", -1.5, "top"), ("human", 1.5, "bottom"))
+    for value, (text, offset, side) in zip(REFERENCE[game], sides, strict=True):
         ax.axhline(value, color=FAINT, linestyle="--", linewidth=0.8)
-        ax.annotate(
-            f"{text} {value:g}",
-            (1, value),
-            (0, offset),
-            xycoords=ax.get_yaxis_transform(),
-            textcoords="offset points",
-            ha="right",
-            va=side,
-            fontsize=6.5,
-            color=INK,
-        )
+        look: dict[str, Any] = {"ha": "right", "va": side, "fontsize": 6.5}
+        look |= {"color": INK, "xycoords": ax.get_yaxis_transform()}
+        ax.annotate(f"{text} {value:g}", (1, value), (0, offset), **OFFSET, **look)
     ax.autoscale_view(scalex=False)  # a line within the view asks for no room

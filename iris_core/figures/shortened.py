@@ -14,8 +14,9 @@ from iris_core.config import Config, config_from_yaml, load_config
 from iris_core.config.schema import ConfigError
 from iris_core.cost import total_updates
 from iris_core.figures.own import draw_references
-from iris_core.figures.style import BLUE, INK, SKY, WIDTH, note, styled
+from iris_core.figures.style import WIDTH, note, styled
 from iris_core.models.agent import PARTS
+from iris_core.plotting.palette import BLUE, INK, SKY
 from iris_core.tools.scores.scores import read_json, run_scores
 
 PAPERS_STEPS = 100_000
@@ -37,11 +38,9 @@ def draw_shortened(scores: pd.DataFrame, folder: Path) -> Figure:
     panels = figure.subplots(1, len(configs), squeeze=False)[0]
     shares = []
     for ax, file in zip(panels, configs, strict=True):
-        config = config_from_yaml(file)
-        game = config.env.game
-        rows = pd.read_csv(beside(file, "-metrics.csv"))
-        draw_tests(ax, rows.dropna(subset=["test/return"]))
-        draw_last(ax, rows["env_steps"].max(), read_json(beside(file, "-test.json")))
+        config, run = config_from_yaml(file), str(file).removesuffix(CONFIG)
+        game, rows = config.env.game, pd.read_csv(f"{run}-metrics.csv")
+        draw_tests(ax, rows, read_json(Path(f"{run}-test.json")))
         draw_published(ax, run_scores(scores, "IRIS", game))
         draw_references(ax, game)
         ax.set_title(game, loc="left")
@@ -57,22 +56,15 @@ def draw_shortened(scores: pd.DataFrame, folder: Path) -> Figure:
     return figure
 
 
-def beside(config: Path, ending: str) -> Path:
-    """Another file of the same run."""
-    return config.with_name(config.name.removesuffix(CONFIG) + ending)
-
-
-def draw_tests(ax: Axes, tested: pd.DataFrame) -> None:
+def draw_tests(ax: Axes, rows: pd.DataFrame, last: dict[str, Any]) -> None:
+    """Tests while a run learned, and one of its last weights a little aside."""
+    tested = rows.dropna(subset=["test/return"])
     around = 1.96 * tested["test/return_error"]
     steps, means = tested["env_steps"], tested["test/return"]
     ax.errorbar(steps, means, around, fmt=".-", color=SKY, linewidth=0.9)
-
-
-def draw_last(ax: Axes, steps: float, test: dict[str, Any]) -> None:
-    """A test of the last weights, beside the steps that were played."""
-    mean, (low, high) = test["mean"], test["interval_95"]
-    around = [[mean - low], [high - mean]]
-    ax.errorbar([steps + 3_000], [mean], around, fmt="o", color=INK, mfc="white")
+    mean, (low, high) = last["mean"], last["interval_95"]
+    aside, around = rows["env_steps"].max() + 3_000, [[mean - low], [high - mean]]
+    ax.errorbar([aside], [mean], around, fmt="o", color=INK, mfc="white")
 
 
 def draw_published(ax: Axes, runs: np.ndarray) -> None:

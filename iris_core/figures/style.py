@@ -1,62 +1,45 @@
-"""One look for every figure of results: fixed colours, markers, sizes for print.
+"""One look for every figure of results: the palette, markers, and sizes for print.
 
 A figure is 5.5 inches wide, the text width of the paper, so that 7 to 8 points in it
-are 7 to 8 points on paper. Colours are Okabe and Ito's; markers tell the same apart
-without them.
+are 7 to 8 points on paper. Markers tell algorithms apart without colours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from iris_core.config.schema import ConfigError
+from iris_core.plotting import palette
+from iris_core.plotting.palette import BLUE, FAINT, GREEN, INK, ORANGE, PINK, SKY
 from iris_core.tools.scores.run_records import OWN
 
 WIDTH = 5.5  # inches
 NOTE_LETTERS, NOTE_LINE = 19, 0.12  # of a note: letters an inch, inches a line
-INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
-BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PINK, SKY = "#CC79A7", "#56B4E9"
+KEYS = 7  # of a legend, side by side
 
 STYLE: dict[Any, Any] = {
+    **palette.STYLE,
     "figure.dpi": 150,  # on screen
     "savefig.dpi": 250,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
+    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 8),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7),
+    **dict.fromkeys(("xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("axes.linewidth", "grid.linewidth"), 0.6),
     "lines.linewidth": 1.3,
     "lines.markersize": 4.5,
-    "image.interpolation": "nearest",
     "pdf.fonttype": 42,  # text stays text
 }
+OFFSET: dict[str, Any] = {"textcoords": "offset points"}  # of an annotation
 
 
 class Look(NamedTuple):
@@ -68,9 +51,10 @@ class Look(NamedTuple):
     hollow: bool = False
 
     @property
-    def face(self) -> str:
-        """What the marker is filled with."""
-        return "white" if self.hollow else self.colour
+    def marks(self) -> dict[str, Any]:
+        """Its markers, as matplotlib is told."""
+        face = "white" if self.hollow else self.colour
+        return {"color": self.colour, "marker": self.marker, "markerfacecolor": face}
 
 
 LOOKS = {
@@ -79,7 +63,7 @@ LOOKS = {
     "CURL": Look("CURL", PINK, "D"),
     "DrQ(eps)": Look("DrQ(\N{GREEK SMALL LETTER EPSILON})", ORANGE, "s"),
     "SPR": Look("SPR", GREEN, "^"),
-    "Delta-IRIS": Look("\N{GREEK CAPITAL LETTER DELTA}-IRIS", VERMILLION, "P"),
+    "Delta-IRIS": Look("\N{GREEK CAPITAL LETTER DELTA}-IRIS", palette.VERMILLION, "P"),
     "DIAMOND": Look("DIAMOND", SKY, "X"),
     "MuZero": Look("MuZero", FAINT, "<", hollow=True),
     "EfficientZero": Look("EfficientZero", INK, ">", hollow=True),
@@ -88,25 +72,19 @@ OWN_MARKERS = "*dhP"  # of own presets, in black
 SPARE = ((PINK, "p"), (ORANGE, "H"), (SKY, "8"))  # hollow, for others
 
 
-def looks(names: list[str] | tuple[str, ...]) -> dict[str, Look]:
+def looks(names: Sequence[str]) -> dict[str, Look]:
     """The look of each algorithm; those without a fixed one get a spare.
 
     Own runs are "own 1", "own 2" ...; below a figure stands what these are: `scales`.
     """
-    found: dict[str, Look] = {}
     own = [name for name in names if name.startswith(f"{OWN}, ")]
-    others = [name for name in names if name not in LOOKS and name not in own]
-    for name in names:
-        if name in own:
-            number = own.index(name)
-            marker = OWN_MARKERS[number % len(OWN_MARKERS)]
-            found[name] = Look(f"{OWN} {number + 1}", "black", marker)
-        elif name in others:
-            colour, marker = SPARE[others.index(name) % len(SPARE)]
-            found[name] = Look(name, colour, marker, hollow=True)
-        else:
-            found[name] = LOOKS[name]
-    return found
+    found = dict(LOOKS)
+    for i, name in enumerate(own):
+        marker = OWN_MARKERS[i % len(OWN_MARKERS)]
+        found[name] = Look(f"{OWN} {i + 1}", "black", marker)
+    for i, name in enumerate(name for name in names if name not in found):
+        found[name] = Look(name, *SPARE[i % len(SPARE)], hollow=True)
+    return {name: found[name] for name in names}
 
 
 def scales(look: Mapping[str, Look]) -> str:
@@ -148,33 +126,45 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def handle(look: Look) -> Line2D:
-    """An entry of a legend."""
-    return Line2D(
-        [],
-        [],
-        color=look.colour,
-        marker=look.marker,
-        markerfacecolor=look.face,
-        linestyle="none",
-        label=look.label,
-    )
+# What several figures are made of
 
 
-def mark(ax: Axes, look: Look, x: float, y: float, size: float = 4.5) -> Artist:
+def mark(ax: Axes, look: Look, x: float, y: float, size: float = 4.5) -> None:
     """One point of an algorithm."""
-    (point,) = ax.plot(
-        x,
-        y,
-        marker=look.marker,
-        markersize=size,
-        color=look.colour,
-        markerfacecolor=look.face,
-        markeredgewidth=0.9,
-        linestyle="none",
-        zorder=4,
-    )
-    return point
+    ring: dict[str, Any] = {"markersize": size, "markeredgewidth": 0.9, "zorder": 4}
+    ax.plot(x, y, linestyle="none", **look.marks, **ring)
+
+
+def mark_interval(
+    ax: Axes, look: Look, y: int, value: float, low: float, high: float
+) -> None:
+    """A value at height y, on the bar of its interval."""
+    ax.barh(y, high - low, 0.5, low, color=look.colour, alpha=0.35, linewidth=0)
+    mark(ax, look, value, y)
+
+
+def name_rows(ax: Axes, names: Sequence[str], below: float, above: float) -> None:
+    """What lies at 0, 1, 2 ... from the top, with so much room below and above."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 1 + below, -above)
+    ax.tick_params(axis="y", length=0)
+
+
+def name_levels(ax: Axes, levels: Sequence[str], y: float) -> None:
+    """Dotted lines at x = 0, 1 ..., named at height y."""
+    for level, text in enumerate(levels):
+        ax.axvline(level, color=FAINT, linestyle=":", linewidth=1)
+        ax.text(level, y, text, ha="center", fontsize=6.5, color=FAINT)
+
+
+def handles(shown: Sequence[Look]) -> list[Line2D]:
+    """The entries of a legend."""
+    return [Line2D([], [], linestyle="none", label=x.label, **x.marks) for x in shown]
+
+
+def legend_above(figure: Figure, shown: Sequence[Look]) -> None:
+    """A legend above the whole figure."""
+    figure.legend(handles=handles(shown), loc="outside upper left", ncols=KEYS)
 
 
 def note(figure: Figure, text: str) -> None:

@@ -9,41 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from iris_core.config.schema import ConfigError
-from iris_core.figures.agents import (
-    draw_dreams,
-    draw_reconstructions,
-    draw_rewards_and_ends,
-    draw_tokens_per_frame,
-)
-from iris_core.figures.aggregates import (
-    about_partial,
-    draw_aggregates,
-    draw_improvement,
-    draw_mean_and_median,
-    draw_profiles,
-)
-from iris_core.figures.controls import draw_controls
-from iris_core.figures.games import draw_differences, draw_game_panels, draw_games
-from iris_core.figures.own import draw_learning_curves, draw_own_runs
-from iris_core.figures.shortened import draw_shortened
+from iris_core.figures import agents, aggregates, controls, games, own, shortened
 from iris_core.figures.style import save
 from iris_core.figures.tables import RENDER, draw_table, score_table
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, Replay
-from iris_core.tools.scores.run_records import (
-    add_own_runs,
-    final_tests,
-    learning_curves,
-    own_names,
-    own_runs,
-    results_folder,
-    sweeps,
-)
+from iris_core.tools.scores import run_records
+from iris_core.tools.scores import statistics as stats
 from iris_core.tools.scores.scores import (
     BEYOND,
     PAPER,
@@ -51,19 +29,19 @@ from iris_core.tools.scores.scores import (
     load_scores,
     split_complete,
 )
-from iris_core.tools.scores.statistics import (
-    IMPROVEMENT_REPLICATES,
-    PRINT_REPLICATES,
-    PROFILE_REPLICATES,
-    Estimates,
-    differences,
-    estimate,
-    performance_profiles,
-    probabilities_of_improvement,
-)
+from iris_core.tools.scores.statistics import PRINT_REPLICATES, Estimates
 
 OURS = "IRIS"
 PAPER_SIZES = "paper-sizes"  # the folder of runs with the paper's networks
+OF_AGENTS: tuple[tuple[str, str, Callable[..., Figure], Sequence[Any]], ...] = (
+    ("freeway", "reconstructions", agents.draw_reconstructions, [range(100, 580, 60)]),
+    ("freeway", "dreams", agents.draw_dreams, [200]),
+    ("freeway", "rewards_and_ends", agents.draw_rewards_and_ends, [60, 120]),
+    ("catch", "reconstructions", agents.draw_reconstructions, [range(0, 28, 4)]),
+    ("catch", "dreams", agents.draw_dreams, [10]),
+    ("catch", "rewards_and_ends", agents.draw_rewards_and_ends, [0, 28]),
+)  # whose, the figure, and of which steps of its recorded play
+TOKENISED = range(100, 460, 60)  # steps of Freeway, for tokenizers to be compared
 TIES = (
     "\nIn PrivateEye most runs of CURL and SPR tie with IRIS at 100; counted as wins"
     " these give 0.792 (CURL) and 0.610 (SPR)."
@@ -92,63 +70,60 @@ class Evidence:
     @cached_property
     def remark(self) -> str:
         """Why others are not drawn where all games are needed."""
-        return about_partial(
-            self.scores, split_complete(self.scores, self.algorithms)[1]
-        )
+        partial = split_complete(self.scores, self.algorithms)[1]
+        return aggregates.about_partial(self.scores, partial)
 
     @cached_property
     def estimates(self) -> Estimates:
         """Aggregates and mean scores by game."""
         for name in self.whole:
             if name not in self.found:
-                self.found[name] = estimate(self.scores, [name], self.replicates)
+                found = stats.estimate(self.scores, [name], self.replicates)
+                self.found[name] = found
         mine = [self.found[name] for name in self.whole]
-        return Estimates(
-            pd.concat([each.aggregates for each in mine]),
-            pd.concat([each.games for each in mine]),
-        )
-
-    @property
-    def others(self) -> list[str]:
-        """All but IRIS, which is compared with them."""
-        return [name for name in self.algorithms if name != OURS]
+        tables = ([each.aggregates for each in mine], [each.games for each in mine])
+        return Estimates(*map(pd.concat, tables))
 
     @property
     def few(self) -> int:
         """Replicates where each costs more, or fewer do."""
-        return min(self.replicates, PROFILE_REPLICATES)
-
-    # Figures
+        return min(self.replicates, stats.PROFILE_REPLICATES)
 
     def aggregates(self) -> Figure:
-        return draw_aggregates(self.estimates, self.whole, self.remark)
+        return aggregates.draw_aggregates(self.estimates, self.whole, self.remark)
 
     def profiles(self) -> Figure:
-        profiles = performance_profiles(self.scores, self.whole, replicates=self.few)
-        return draw_profiles(profiles, remark=self.remark)
+        profiles = stats.performance_profiles(self.scores, self.whole, self.few)
+        return aggregates.draw_profiles(profiles, remark=self.remark)
 
     def improvement(self) -> Figure:
         others = [name for name in self.whole if name != OURS]
-        replicates = min(self.replicates, IMPROVEMENT_REPLICATES)
-        table = probabilities_of_improvement(self.scores, OURS, others, replicates)
+        few = min(self.replicates, stats.IMPROVEMENT_REPLICATES)
+        table = stats.probabilities_of_improvement(self.scores, OURS, others, few)
         ties = TIES if {"CURL", "SPR"} & set(others) else ""
-        return draw_improvement(table, OURS, ties + self.remark)
+        return aggregates.draw_improvement(table, OURS, ties + self.remark)
 
     def mean_and_median(self) -> Figure:
-        return draw_mean_and_median(self.estimates, OURS)
+        return aggregates.draw_mean_and_median(self.estimates, OURS)
 
     def games(self) -> Figure:
-        return draw_games(self.scores, self.estimates, OURS, self.others)
+        others = [name for name in self.algorithms if name != OURS]
+        return games.draw_games(self.scores, self.estimates, OURS, others)
 
     def game_panels(self) -> Figure:
-        return draw_game_panels(self.scores, self.algorithms, self.few, self.estimates)
+        return games.draw_game_panels(
+            self.scores, self.algorithms, self.few, self.estimates
+        )
 
     def differences(self) -> Figure:
         """From the three others that do best by IQM and have several runs a game."""
         found = self.estimates.aggregates.xs("IQM", level="name").drop(OURS)
         best = found.dropna().sort_values("value").index[-3:]
-        tables = {n: differences(self.scores, OURS, n, self.few) for n in best[::-1]}
-        return draw_differences(tables, OURS)
+        tables = {
+            name: stats.differences(self.scores, OURS, name, self.few)
+            for name in best[::-1]
+        }
+        return games.draw_differences(tables, OURS)
 
     def table(self, folder: Path, name: str) -> Figure:
         """The picture; the other formats are written into the folder."""
@@ -179,66 +154,48 @@ def of_scores(evidence: Evidence, folder: Path, suffix: str = "") -> dict[str, D
     return figures
 
 
-def of_own_runs(scores: pd.DataFrame, own: Path | None, few: int) -> dict[str, Draw]:
+def of_own_runs(scores: pd.DataFrame, path: Path | None, few: int) -> dict[str, Draw]:
     """What is drawn from this project's runs."""
-    folder = results_folder() if own is None else own
+    folder = run_records.results_folder() if path is None else path
     figures: dict[str, Draw] = {
-        "own_runs": lambda: draw_own_runs(scores, own_runs(own), replicates=few),
-        "own_learning_curves": lambda: draw_learning_curves(learning_curves(own), few),
+        "own_runs": lambda: own.draw_own_runs(scores, run_records.own_runs(path), few),
+        "own_learning_curves": lambda: own.draw_learning_curves(
+            run_records.learning_curves(path), few
+        ),
     }
-    for name in sweeps(folder):
-        figures[f"own_controls_{name}"] = partial(draw_own_controls, folder, name)
-    if (folder / PAPER_SIZES).is_dir():
-        shortened = partial(draw_shortened, scores, folder / PAPER_SIZES)
-        figures["own_paper_sizes"] = shortened
+    for name in run_records.sweeps(folder):
+        figures[f"own_controls_{name}"] = partial(draw_sweep, folder, name)
+    if (sizes := folder / PAPER_SIZES).is_dir():
+        figures["own_paper_sizes"] = partial(shortened.draw_shortened, scores, sizes)
     return figures
 
 
-def draw_own_controls(folder: Path, name: str) -> Figure:
+def draw_sweep(folder: Path, name: str) -> Figure:
     """The runs NAME-GAME-seedN.json of a folder beside their controls."""
-    return draw_controls(final_tests(folder, name))
+    return controls.draw_controls(run_records.final_tests(folder, name))
 
 
 def of_agents(data: Path) -> dict[str, Draw]:
     """What is drawn of the trained agents in data/agents, those that are there."""
-    figures: dict[str, Draw] = {}
-    if has(data, "freeway"):
-        figures |= of_agent(data, "freeway", range(100, 580, 60), 200, (60, 120))
-    if has(data, "catch"):
-        figures |= of_agent(data, "catch", range(0, 28, 4), 10, (0, 28))
-    if has(data, "freeway") and agent_file(data, "freeway_sequential").is_file():
-        figures["tokens_per_frame"] = lambda: draw_tokens_per_frame(
-            [load_agent(data, "freeway_sequential"), load_agent(data, "freeway")],
-            load_episode(data, "freeway"),
-            range(100, 460, 60),
+    figures: dict[str, Draw] = {
+        f"{figure}_{name}": partial(draw_agent, data, name, draw, *settings)
+        for name, figure, draw, settings in OF_AGENTS
+        if has(data, name)
+    }
+    sequential = agent_file(data, "freeway_sequential")
+    if has(data, "freeway") and sequential.is_file():
+        files = (sequential, agent_file(data, "freeway"))
+        figures["tokens_per_frame"] = lambda: agents.draw_tokens_per_frame(
+            [*map(Agent.load, files)], load_episode(data, "freeway"), TOKENISED
         )
     return figures
 
 
-def of_agent(
-    data: Path, name: str, steps: range, start: int, piece: tuple[int, int]
-) -> dict[str, Draw]:
-    """What is drawn of one agent and an episode of its play: frames at `steps`, dreams
-    from `start`, rewards and ends along a piece (its start and length)."""
-
-    def reconstructions() -> Figure:
-        return draw_reconstructions(
-            load_agent(data, name), load_episode(data, name), steps
-        )
-
-    def dreams() -> Figure:
-        return draw_dreams(load_agent(data, name), load_episode(data, name), start)
-
-    def rewards_and_ends() -> Figure:
-        return draw_rewards_and_ends(
-            load_agent(data, name), load_episode(data, name), *piece
-        )
-
-    return {
-        f"reconstructions_{name}": reconstructions,
-        f"dreams_{name}": dreams,
-        f"rewards_and_ends_{name}": rewards_and_ends,
-    }
+def draw_agent(
+    data: Path, name: str, draw: Callable[..., Figure], *settings: object
+) -> Figure:
+    """A figure of one agent and the first episode of its recorded play."""
+    return draw(Agent.load(agent_file(data, name)), load_episode(data, name), *settings)
 
 
 def agent_file(data: Path, name: str) -> Path:
@@ -247,14 +204,8 @@ def agent_file(data: Path, name: str) -> Path:
 
 def has(data: Path, name: str) -> bool:
     """Whether there is an agent, and its play."""
-    return (
-        agent_file(data, name).is_file()
-        and (data / "episodes" / f"{name}_agent").is_dir()
-    )
-
-
-def load_agent(data: Path, name: str) -> Agent:
-    return Agent.load(agent_file(data, name))
+    play = data / "episodes" / f"{name}_agent"
+    return agent_file(data, name).is_file() and play.is_dir()
 
 
 def load_episode(data: Path, name: str) -> Episode:
@@ -284,26 +235,33 @@ def all_figures(
         ConfigError: a file or name that cannot be used.
     """
     published, mine = with_mine(load_scores(), scores)
-    names = [(*PAPER, *mine), (*BEYOND, *mine)]
+    groups = [(*PAPER, *mine), (*BEYOND, *mine)]
     known = published
     if "own" in algorithms:
-        known = add_own_runs(published, own_runs(own))
+        known = run_records.add_own_runs(published, run_records.own_runs(own))
     if algorithms:
-        named = [own_names(known) if n == "own" else [n] for n in algorithms]
-        names = [tuple(name for group in named for name in group)]
-        if OURS not in names[0]:
-            raise ConfigError(
-                f"{OURS} is not in {','.join(algorithms)}; the figures compare others"
-                " with it, so add it"
-            )
-        split_complete(known, names[0])  # unknown names are refused here
+        groups = [named(algorithms, known)]
     shared: dict[str, Estimates] = {}
     figures: dict[str, Draw] = {}
-    for group, suffix in zip(names, ("", "_beyond"), strict=False):
+    for group, suffix in zip(groups, ("", "_beyond"), strict=False):
         evidence = Evidence(known, group, replicates, shared)
         figures |= of_scores(evidence, folder, suffix)
-    figures |= of_own_runs(published, own, min(replicates, PROFILE_REPLICATES))
+    figures |= of_own_runs(published, own, min(replicates, stats.PROFILE_REPLICATES))
     return figures | of_agents(data_folder())
+
+
+def named(algorithms: Sequence[str], known: pd.DataFrame) -> tuple[str, ...]:
+    """The names to draw; ConfigError if IRIS is not among them or one is unknown."""
+    names: list[str] = []
+    for name in algorithms:
+        names += run_records.own_names(known) if name == "own" else [name]
+    if OURS not in names:
+        raise ConfigError(
+            f"{OURS} is not in {','.join(algorithms)}; the figures compare others"
+            " with it, so add it"
+        )
+    split_complete(known, names)  # unknown names are refused here
+    return tuple(names)
 
 
 def with_mine(

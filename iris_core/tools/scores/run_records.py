@@ -21,15 +21,8 @@ from iris_core.envs.atari_100k import REFERENCE
 from iris_core.evaluation.final_test import BASELINES
 from iris_core.evaluation.final_test import OWN as THIS_AGENT
 from iris_core.models.agent import Agent
-from iris_core.tools.scores.scores import (
-    COLUMNS,
-    data_folder,
-    load_scores,
-    number,
-    read_json,
-    read_table,
-    run_scores,
-)
+from iris_core.tools.scores import scores
+from iris_core.tools.scores.scores import number, read_json, read_table
 
 OWN = "own"  # how their names in a table of scores begin
 NAME = re.compile(r"(?P<preset>.+)-(?P<game>[^-]+)-seed(?P<seed>\d+)(-metrics)?")
@@ -60,12 +53,6 @@ class OwnRun(NamedTuple):
     episodes: int
     score: float
 
-    @property
-    def identity(self) -> tuple[str, int, str, str, str]:
-        """What two evaluations of one run have in common, be it of its last or of its
-        best agent: none counts as another seed."""
-        return self.game, self.seed, self.preset, self.device, self.commit
-
 
 def own_runs(path: str | Path | None = None) -> pd.DataFrame:
     """Read runs of this project, with the columns of `OwnRun`.
@@ -89,17 +76,18 @@ def own_runs(path: str | Path | None = None) -> pd.DataFrame:
     for file in files:
         if file.suffix == ".csv" and not f"-{file.stem}".endswith(METRICS):
             runs += runs_of_csv(file)
-    longest: dict[tuple, OwnRun] = {}
+    kept: dict[tuple, OwnRun] = {}
     for run in runs:
-        known = longest.setdefault(run.identity, run)
-        if run.episodes >= known.episodes:
-            longest[run.identity] = run
-    return pd.DataFrame(longest.values(), columns=OwnRun._fields)
+        # Of its last agent and of its best: neither counts as another seed
+        identity = (run.game, run.seed, run.preset, run.device, run.commit)
+        if run.episodes >= kept.setdefault(identity, run).episodes:
+            kept[identity] = run
+    return pd.DataFrame(kept.values(), columns=OwnRun._fields)
 
 
 def results_folder() -> Path:
     """results/runs of the project."""
-    return data_folder().parent / "results" / "runs"
+    return scores.data_folder().parent / "results" / "runs"
 
 
 def runs_of_csv(file: Path) -> list[OwnRun]:
@@ -138,15 +126,15 @@ def to_run(record: dict[str, Any], where: str) -> OwnRun:
     for name in ("game", "preset"):
         if not record[name]:
             raise ConfigError(f"{where}: {name} is empty")
-    values: dict[str, Any] = {
-        name: number(record[name], where, name)
+    seed, steps, minutes, episodes, score = (
+        number(record[name], where, name)
         for name in ("seed", "steps", "minutes", "episodes", "score")
-    }
-    values |= {name: int(values[name]) for name in ("seed", "steps", "episodes")}
-    values["minutes"] = round(values["minutes"], 2)
-    for name in ("game", "preset", "device", "commit"):
-        values[name] = str(record[name])
-    return OwnRun(**values)
+    )
+    game, preset, device, commit = (
+        str(record[name]) for name in ("game", "preset", "device", "commit")
+    )
+    cost = (int(steps), round(minutes, 2), device, commit)
+    return OwnRun(game, int(seed), preset, *cost, int(episodes), score)
 
 
 def run_of_agent(agent: Agent, returns: Sequence[float]) -> OwnRun:
@@ -166,42 +154,37 @@ def append_run(run: OwnRun, file: str | Path) -> bool:
     Raises:
         ConfigError: the file has other columns, a bad row, or cannot be written.
     """
-    file, columns, before = Path(file), list(OwnRun._fields), ""
-    if file.exists():
+    file, columns, open_line = Path(file), list(OwnRun._fields), False
+    if known := file.exists():
         if run in runs_of_csv(file):
             return False
         columns = list(read_table(file, columns))  # there may be more of them
-        before = file.read_text(encoding="utf-8")
+        open_line = not file.read_text(encoding="utf-8").endswith("\n")
     row = pd.DataFrame([run._asdict()]).reindex(columns=columns)
-    text = row.to_csv(header=not before, index=False, lineterminator="\n")
-    if before and not before.endswith("\n"):  # an editor left the last line open
-        text = "\n" + text
+    text = row.to_csv(header=not known, index=False, lineterminator="\n")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as table:
-            table.write(text)
+            table.write("\n" * open_line + text)  # an editor may have left it open
     except OSError as error:
         raise ConfigError(f"cannot write {file}: {error.strerror}") from error
     return True
 
 
-# Beside published scores
-
-
-def add_own_runs(scores: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
-    """Scores with own runs below them, for any figure.
+def add_own_runs(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """Published scores with own runs below them, for any figure.
 
     A preset becomes an algorithm, and its name says the scale: "own, tutorial:
     11,000-13,000 steps, 9-15 min, cpu". `own_names` lists them, that of the most games
     first. Games without human scores (Catch) stay out.
     """
-    tables = [scores]
+    tables = [published]
     human = own[own["game"].isin(REFERENCE)]
     for preset in presets_by_games(human):
         runs = human[human["preset"] == preset]
         run = runs.groupby("game").cumcount()
         columns = (scale(preset, runs), runs["game"], run, runs["score"], OWN)
-        tables.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))
+        tables.append(pd.DataFrame(dict(zip(scores.COLUMNS, columns, strict=True))))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -211,9 +194,9 @@ def presets_by_games(runs: pd.DataFrame) -> list[str]:
     return list(games.sort_values(ascending=False, kind="stable").index)
 
 
-def own_names(scores: pd.DataFrame) -> list[str]:
+def own_names(table: pd.DataFrame) -> list[str]:
     """The algorithms that `add_own_runs` added."""
-    names = scores["algorithm"].unique()
+    names = table["algorithm"].unique()
     return [name for name in names if name.startswith(f"{OWN}, ")]
 
 
@@ -229,9 +212,6 @@ def span(values: pd.Series, form: str) -> str:
     """Lowest and highest, once if they read the same."""
     low, high = form.format(values.min()), form.format(values.max())
     return low if low == high else f"{low}\N{EN DASH}{high}"
-
-
-# While they learned
 
 
 def learning_curves(path: str | Path | None = None) -> pd.DataFrame:
@@ -250,8 +230,7 @@ def learning_curves(path: str | Path | None = None) -> pd.DataFrame:
 
 def learning_curve(file: Path) -> pd.DataFrame:
     """The rows of one run."""
-    named = NAME.fullmatch(file.stem)
-    if named is None:
+    if (named := NAME.fullmatch(file.stem)) is None:
         raise ConfigError(
             f"{file}: wanted a name like tutorial-freeway-seed0{METRICS}.csv"
         )
@@ -262,19 +241,15 @@ def learning_curve(file: Path) -> pd.DataFrame:
     games = {game.lower(): game for game in REFERENCE}
     results = file.with_name(file.name.replace(f"{METRICS}.csv", ".json"))
     told = read_json(results).get("preset") if results.is_file() else None
-    return pd.DataFrame(
-        {
-            "preset": told or named["preset"],
-            "game": games.get(named["game"], named["game"].capitalize()),
-            "seed": int(named["seed"]),
-            "steps": tested["env_steps"].astype(int),
-            "minutes": tested["minutes"],
-            "score": tested["test/return"],
-        }
-    )
-
-
-# Final tests, beside random, constant and blind play
+    columns = {
+        "preset": told or named["preset"],
+        "game": games.get(named["game"], named["game"].capitalize()),
+        "seed": int(named["seed"]),
+        "steps": tested["env_steps"].astype(int),
+        "minutes": tested["minutes"],
+        "score": tested["test/return"],
+    }
+    return pd.DataFrame(columns)
 
 
 class MeanReturn(NamedTuple):
@@ -324,20 +299,19 @@ def final_tests(folder: Path, sweep: str) -> list[FinalTest]:
 
     ConfigError if there is none.
     """
-    files = sorted(folder.glob(f"{sweep}-{RESULTS}"))
-    if not files:
+    tests = [final_test(file) for file in folder.glob(f"{sweep}-{RESULTS}")]
+    if not tests:
         raise ConfigError(f"no {sweep}-GAME-seedN.json in {folder}")
-    return sorted(map(final_test, files), key=lambda test: test.run[:2])
+    return sorted(tests, key=lambda test: test.run[:2])
 
 
 def run_table(tests: Sequence[FinalTest]) -> str:
     """A Markdown table of runs, in the order given."""
-    lines = [
-        "| " + " | ".join(TABLE_COLUMNS) + " |",
-        "| --- |" + " ---: |" * (len(TABLE_COLUMNS) - 1),
-    ]
-    lines += ["| " + " | ".join(run_row(test)) + " |" for test in tests]
-    return "\n".join([*lines, "", NOTES, ""])
+    header, *rows = (
+        f"| {' | '.join(cells)} |" for cells in (TABLE_COLUMNS, *map(run_row, tests))
+    )
+    rule = "| --- |" + " ---: |" * (len(TABLE_COLUMNS) - 1)
+    return "\n".join([header, rule, *rows, "", NOTES, ""])
 
 
 def run_row(test: FinalTest) -> list[str]:
@@ -366,5 +340,5 @@ def cell(baseline: MeanReturn | None) -> str:
 @cache
 def iris_means() -> dict[str, float]:
     """The mean of IRIS's published runs, by game."""
-    scores = load_scores()
-    return {game: run_scores(scores, "IRIS", game).mean() for game in REFERENCE}
+    table = scores.load_scores()
+    return {game: scores.run_scores(table, "IRIS", game).mean() for game in REFERENCE}

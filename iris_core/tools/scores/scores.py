@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,9 +29,6 @@ SEARCH = ("MuZero", "EfficientZero")  # plan by tree search; one published score
 BEYOND = ("SPR", *SEARCH, "IRIS", *LATER)  # the paper's best rival, and what lies ahead
 
 
-# Tables of runs
-
-
 def load_scores(
     path: str | Path | None = None, algorithm: str = "", partial: bool = False
 ) -> pd.DataFrame:
@@ -48,12 +46,10 @@ def load_scores(
         ConfigError: it names the file and the row that cannot be used, and says why.
     """
     file = data_folder() / "scores" / "runs.csv" if path is None else Path(path)
-    if file.suffix == ".csv":
-        rows = rows_of_csv(file)
-    elif file.suffix == ".json":
-        rows = rows_of_json(file, algorithm or file.stem)
-    else:
+    if file.suffix not in (".csv", ".json"):
         raise ConfigError(f"{file}: scores are read from a .csv or a .json")
+    csv = file.suffix == ".csv"
+    rows = rows_of_csv(file) if csv else rows_of_json(file, algorithm or file.stem)
     table = check_rows(rows, file)
     check_counts(table, file, partial)
     return table
@@ -119,20 +115,17 @@ def rows_of_json(file: Path, algorithm: str) -> list[Row]:
         ]
     if not isinstance(content, list):
         raise ConfigError(f"{file}: wanted {{game: [scores]}} or a list of records")
-    runs: dict[str, int] = {}
+    runs: Counter[str] = Counter()
     rows = []
-    for number, record in enumerate(content):
-        where = f"record {number}"
+    for i, record in enumerate(content):
         if not isinstance(record, dict) or "game" not in record:
-            raise ConfigError(f"{file}, {where}: no game in {record!r}")
-        game = str(record["game"])
-        run = runs.setdefault(game, 0)
-        runs[game] += 1
-        score = record.get("HNS")
+            raise ConfigError(f"{file}, record {i}: no game in {record!r}")
+        game, score = str(record["game"]), record.get("HNS")
         if game in REFERENCE and isinstance(score, float | int):
             score = round(raw_score(game, score), 4)  # files give some ten digits
         score = record.get("score", score)
-        rows.append(Row(where, algorithm, game, run, score, file.name))
+        rows.append(Row(f"record {i}", algorithm, game, runs[game], score, file.name))
+        runs[game] += 1
     return rows
 
 
@@ -150,7 +143,7 @@ def check_rows(rows: Sequence[Row], file: Path) -> pd.DataFrame:
     Scores are rounded to six decimals: files hold 99.99999999999997 for 100, and equal
     play must count as equal.
     """
-    seen: dict[tuple[str, str, int], str] = {}
+    seen: dict[str, str] = {}
     for row in rows:
         where = f"{file}, {row.where}"
         if row.game not in REFERENCE:
@@ -162,12 +155,9 @@ def check_rows(rows: Sequence[Row], file: Path) -> pd.DataFrame:
         if run != int(run) or run < 0:
             raise ConfigError(f"{where}: run is {row.run!r}, wanted 0, 1, 2 ...")
         number(row.score, where, "score")
-        key = (row.algorithm, row.game, int(run))
+        key = f"run {int(run)} of {row.algorithm} on {row.game}"
         if key in seen:
-            raise ConfigError(
-                f"{where}: run {int(run)} of {row.algorithm} on {row.game} is there"
-                f" already ({seen[key]})"
-            )
+            raise ConfigError(f"{where}: {key} is there already ({seen[key]})")
         seen[key] = row.where
     table = pd.DataFrame(rows, columns=["where", *COLUMNS]).drop(columns="where")
     table["run"] = table["run"].astype(float).astype(int)
@@ -193,21 +183,17 @@ def check_counts(table: pd.DataFrame, file: Path, partial: bool) -> None:
     for algorithm, rows in table.groupby("algorithm", sort=False):
         counts = rows["game"].value_counts()
         usual = int(counts.mode().max())
-        for game, count in counts.items():
-            if count != usual:
-                raise ConfigError(
-                    f"{file}: {algorithm} has {count} runs of {game} and {usual} of"
-                    " other games; every game needs as many"
-                )
+        for game, count in counts[counts != usual].items():
+            raise ConfigError(
+                f"{file}: {algorithm} has {count} runs of {game} and {usual} of other"
+                " games; every game needs as many"
+            )
         missing = [game for game in REFERENCE if game not in counts]
         if missing and not partial:
             raise ConfigError(
                 f"{file}: {algorithm} has no runs of {', '.join(missing)}. Add them, or"
                 " read what there is with load_scores(..., partial=True)"
             )
-
-
-# What is in a table
 
 
 def games_of(table: pd.DataFrame, algorithm: str) -> list[str]:
@@ -244,7 +230,7 @@ def score_matrix(table: pd.DataFrame, algorithm: str) -> np.ndarray:
     if len({len(column) for column in columns}) > 1:
         raise ConfigError(f"{algorithm} has more runs of some games than of others")
     scores = np.stack(columns, axis=1)  # (runs, 26)
-    random, human = np.array([REFERENCE[game] for game in games]).T
+    random, human = np.array(list(REFERENCE.values())).T
     return (scores - random) / (human - random)
 
 

@@ -9,9 +9,8 @@ minutes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,13 +22,14 @@ from iris_core.tools.scores.scores import score_matrix
 STATISTICS = ("median", "IQM", "mean", "optimality gap")
 PROFILE_TAUS = np.linspace(0, 8, 201)  # the paper's
 
+ENDS = ["value", "low", "high"]  # an estimate and its interval
+
 PRINT_REPLICATES = 50_000  # of aggregates
 PROFILE_REPLICATES = 2_000
 IMPROVEMENT_REPLICATES = 1_000
 
 
-@dataclass(frozen=True)
-class Estimates:
+class Estimates(NamedTuple):
     """Values with the ends of their intervals (columns value, low, high; low and high
     are NaN where there is one run a game).
 
@@ -62,7 +62,7 @@ def superhuman(scores: np.ndarray) -> int:
     return int((scores.mean(axis=0).round(9) >= 1).sum())
 
 
-def profile(scores: np.ndarray, taus: np.ndarray) -> np.ndarray:
+def profile(scores: np.ndarray, taus: np.ndarray = PROFILE_TAUS) -> np.ndarray:
     """The share of (runs, games) scores above each tau: (taus,)."""
     ranked = np.sort(scores, axis=None)
     return 1 - np.searchsorted(ranked, taus, side="right") / ranked.size
@@ -76,10 +76,7 @@ def improvement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 
 def estimate(
-    table: pd.DataFrame,
-    algorithms: Sequence[str],
-    replicates: int = PRINT_REPLICATES,
-    seed: int = 0,
+    table: pd.DataFrame, algorithms: Sequence[str], replicates: int
 ) -> Estimates:
     """Aggregates and mean scores by game, each algorithm with all its runs.
 
@@ -92,67 +89,46 @@ def estimate(
     names = [*STATISTICS, *REFERENCE]
     tables = {}
     for algorithm in algorithms:
-        scores = score_matrix(table, algorithm)
-        values = bootstrap(all_at_once, (scores,), replicates, seed)
-        tables[algorithm] = pd.DataFrame(values, names, ["value", "low", "high"])
+        values = bootstrap(all_at_once, (score_matrix(table, algorithm),), replicates)
+        tables[algorithm] = pd.DataFrame(values, names, ENDS)
     found = pd.concat(tables, names=["algorithm", "name"])
     of_games = found.index.isin(REFERENCE, level="name")
     return Estimates(found[~of_games], found[of_games])
 
 
 def performance_profiles(
-    table: pd.DataFrame,
-    algorithms: Sequence[str],
-    taus: np.ndarray = PROFILE_TAUS,
-    replicates: int = PROFILE_REPLICATES,
-    seed: int = 0,
+    table: pd.DataFrame, algorithms: Sequence[str], replicates: int
 ) -> dict[str, np.ndarray]:
-    """The share of runs that score above tau, and its interval: name -> (taus, 3)."""
+    """Shares of runs above PROFILE_TAUS: name -> (taus, 3), value, low and high."""
     return {
-        name: bootstrap(
-            lambda scores: profile(scores, taus),
-            (score_matrix(table, name),),
-            replicates,
-            seed,
-        )
+        name: bootstrap(profile, (score_matrix(table, name),), replicates)
         for name in algorithms
     }
 
 
 def probabilities_of_improvement(
-    table: pd.DataFrame,
-    ours: str,
-    others: Sequence[str],
-    replicates: int = IMPROVEMENT_REPLICATES,
-    seed: int = 0,
+    table: pd.DataFrame, ours: str, others: Sequence[str], replicates: int
 ) -> pd.DataFrame:
     """P(a run of ours beats one of theirs), by algorithm: columns value, low, high."""
-    mine = score_matrix(table, ours)
-    rows = [
-        bootstrap(improvement, (mine, score_matrix(table, name)), replicates, seed)[0]
-        for name in others
-    ]
-    return pd.DataFrame(rows, list(others), ["value", "low", "high"])
+    mine, theirs = score_matrix(table, ours), (score_matrix(table, n) for n in others)
+    rows = [bootstrap(improvement, (mine, each), replicates)[0] for each in theirs]
+    return pd.DataFrame(rows, list(others), ENDS)
 
 
 def differences(
-    table: pd.DataFrame,
-    ours: str,
-    theirs: str,
-    replicates: int = PROFILE_REPLICATES,
-    seed: int = 0,
+    table: pd.DataFrame, ours: str, theirs: str, replicates: int
 ) -> pd.DataFrame:
     """Mean normalised score of ours minus theirs, by game: columns value, low, high."""
     pair = (score_matrix(table, ours), score_matrix(table, theirs))
-    rows = bootstrap(lambda x, y: x.mean(0) - y.mean(0), pair, replicates, seed)
-    return pd.DataFrame(rows, list(REFERENCE), ["value", "low", "high"])
+    rows = bootstrap(lambda x, y: x.mean(0) - y.mean(0), pair, replicates)
+    return pd.DataFrame(rows, list(REFERENCE), ENDS)
 
 
 def bootstrap(
     statistic: Callable[..., np.ndarray],
     samples: tuple[np.ndarray, ...],
     replicates: int,
-    seed: int,
+    seed: int = 0,
 ) -> np.ndarray:
     """A statistic (n,) of one or more (runs, games), and its 95% interval: (n, 3).
 
@@ -167,21 +143,14 @@ def bootstrap(
         return np.stack([value, *ends], axis=1)
     from rliable import library  # it takes seconds, and only bootstraps need it
 
-    with numpy_seed(seed):
+    before = np.random.get_state()  # of the generator that rliable draws from
+    np.random.seed(seed)
+    try:
         _, intervals = library.get_interval_estimates(
             {"": samples[0] if len(samples) == 1 else list(samples)},
             statistic,
             reps=replicates,
         )
-    return np.stack([value, *intervals[""]], axis=1)
-
-
-@contextmanager
-def numpy_seed(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator, which rliable draws from, and put it back."""
-    before = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        yield
     finally:
         np.random.set_state(before)
+    return np.stack([value, *intervals[""]], axis=1)
