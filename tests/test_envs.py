@@ -34,8 +34,8 @@ from iris_core.evaluation.baselines import (
     best_constant_action,
     blind_returns,
     constant_returns,
+    open_loop_returns,
     random_returns,
-    rhythm_returns,
 )
 
 
@@ -381,7 +381,7 @@ def test_another_episodes_actions() -> None:
     config = EnvConfig(game="Catch")
     held = constant_returns(config, 2, 5, seed=3)
     right = [np.full(length, 2) for length in (28, 28, 28, 3, 28)]
-    assert np.array_equal(rhythm_returns(config, right, seed=3), held)
+    assert np.array_equal(open_loop_returns(config, right, seed=3), held)
 
 
 def test_episodes_take_the_next_ones_actions() -> None:
@@ -391,4 +391,4 @@ def test_episodes_take_the_next_ones_actions() -> None:
     assert not np.array_equal(left, right)
     recorded = [np.full(28, 1 + i % 2) for i in range(40)]  # LEFT, RIGHT, LEFT ...
     expected = np.where(np.arange(40) % 2 == 0, right, left)
-    assert np.array_equal(rhythm_returns(config, recorded, seed=3), expected)
+    assert np.array_equal(open_loop_returns(config, recorded, seed=3), expected)

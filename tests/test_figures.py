@@ -14,12 +14,12 @@ from iris_core.config.schema import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
 from iris_core.figures import agents, tables
 from iris_core.figures.aggregates import draw_aggregates
-from iris_core.figures.controls import draw_controls, lead, sees
+from iris_core.figures.controls import beats_blind, draw_baselines, z_score
 from iris_core.figures.games import draw_game_panels, draw_games, short
 from iris_core.figures.own import draw_learning_curves, draw_own_runs, own_labels
-from iris_core.figures.shortened import draw_shortened
+from iris_core.figures.shortened import draw_paper_sizes
 from iris_core.figures.style import LOOKS, looks, save
-from iris_core.figures.write import Evidence, all_figures, of_scores, write_figures
+from iris_core.figures.write import ScoreFigures, all_figures, write_figures
 from iris_core.models.agent import Agent
 from iris_core.replay import Episode, Replay
 from iris_core.tools.scores.run_records import (
@@ -44,8 +44,8 @@ def scores() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def evidence(scores: pd.DataFrame) -> Evidence:
-    return Evidence(scores, PAPER, FEW)
+def evidence(scores: pd.DataFrame) -> ScoreFigures:
+    return ScoreFigures(scores, PAPER, FEW)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,8 @@ NAMES += ["game_panels", "differences", "table", "mean_and_median"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_figures_of_scores(name: str, evidence: Evidence, tmp_path: Path) -> None:
-    figures = of_scores(evidence, tmp_path)
+def test_figures_of_scores(name: str, evidence: ScoreFigures, tmp_path: Path) -> None:
+    figures = evidence.by_name(tmp_path)
     assert list(figures) != [] and set(figures) == set(NAMES)
     figure = figures[name]()
     assert nothing_is_cut_off(figure)
@@ -91,7 +91,7 @@ def test_figures_of_scores(name: str, evidence: Evidence, tmp_path: Path) -> Non
     assert figure.get_figwidth() <= 8
 
 
-def test_the_papers_numbers_stand_in_the_figures(evidence: Evidence) -> None:
+def test_the_papers_numbers_stand_in_the_figures(evidence: ScoreFigures) -> None:
     shown = texts(evidence.aggregates())
     assert all(number in shown for number in ("1.046", "0.289", "0.501", "0.512"))
     assert "0.596" in texts(evidence.improvement())
@@ -109,7 +109,7 @@ def test_every_algorithm_has_a_look_of_its_own(scores: pd.DataFrame) -> None:
     assert len({look.marker for look in found.values()}) == len(drawn)
 
 
-def test_readers_own_settings_do_not_leak(evidence: Evidence) -> None:
+def test_readers_own_settings_do_not_leak(evidence: ScoreFigures) -> None:
     with matplotlib.rc_context({"font.size": 30}):
         before = dict(matplotlib.rcParams)
         figure = evidence.improvement()
@@ -120,9 +120,9 @@ def test_readers_own_settings_do_not_leak(evidence: Evidence) -> None:
 def test_own_runs_are_added_by_one_call(scores: pd.DataFrame) -> None:
     together = add_own_runs(scores, own_runs())
     names = own_names(together)
-    of_all = Evidence(together, (*PAPER, *names), FEW)
+    of_all = ScoreFigures(together, (*PAPER, *names), FEW)
     shown = " ".join(texts(of_all.aggregates()).split())
-    assert names[0] in of_all.whole  # the 26 games of twenty minutes each
+    assert names[0] in of_all.complete  # the 26 games of twenty minutes each
     assert "One score a game, so no interval: own 1." in shown
     assert f"own 1{names[0].removeprefix('own')}." in shown
     for name in names[1:]:
@@ -147,8 +147,8 @@ def test_own_runs_of_all_games_state_their_scale(
         for preset, seed in (("tutorial", 0), (changed, 0), (changed, 1))
     ]
     together = add_own_runs(scores, pd.DataFrame(rows))
-    evidence = Evidence(together, (*PAPER, *own_names(together)), FEW)
-    figures = of_scores(evidence, tmp_path)
+    evidence = ScoreFigures(together, (*PAPER, *own_names(together)), FEW)
+    figures = evidence.by_name(tmp_path)
     del figures["mean_and_median"]  # of IRIS alone
     for name, draw in figures.items():
         figure = draw()
@@ -196,40 +196,40 @@ def test_own_learning_curves() -> None:
 
 
 def test_runs_with_the_papers_networks(scores: pd.DataFrame, tmp_path: Path) -> None:
-    figure = draw_shortened(scores, results_folder() / "paper-sizes")
+    figure = draw_paper_sizes(scores, results_folder() / "paper-sizes")
     assert nothing_is_cut_off(figure)
     shown = texts(figure)
     assert "IRIS 83.7" in shown and "human 14.6" in shown
     assert "16,000 of 100,000 steps (16%)" in shown
     assert "1,400 of 115,000 world-" in shown and "(1.2%)" in shown
     with pytest.raises(ConfigError, match="no GAME-seedN-config.yaml"):
-        draw_shortened(scores, tmp_path)
+        draw_paper_sizes(scores, tmp_path)
 
 
 def test_own_runs_beside_their_controls() -> None:
     tests = final_tests(results_folder(), "laptop")
-    figure = draw_controls(tests)
+    figure = draw_baselines(tests)
     assert nothing_is_cut_off(figure) and "Alien" in texts(figure)
     assert "seed" not in texts(figure)  # there is one
     far = [t for t in tests if t.run.game == "PrivateEye"]
-    assert "8.6" in texts(draw_controls(far))  # of the way to IRIS: at the edge
+    assert "8.6" in texts(draw_baselines(far))  # of the way to IRIS: at the edge
     tests = final_tests(results_folder(), "tutorial")
-    shown = texts(draw_controls(tests))
+    shown = texts(draw_baselines(tests))
     assert "Freeway, seed 2" in shown and "Catch" not in shown  # nobody published it
     alone = [test for test in tests if test.run.game == "Catch"]
     with pytest.raises(ConfigError, match="no run of one of the 26 games"):
-        draw_controls(alone)
+        draw_baselines(alone)
 
 
 def test_looking_pays_only_by_two_standard_errors() -> None:
-    assert lead(MeanReturn(12, 0.6), MeanReturn(10, 0.8)) == 2
-    assert lead(MeanReturn(2, 0), MeanReturn(1, 0)) == float("inf")
-    assert lead(MeanReturn(1, 0), MeanReturn(1, 0)) == 0
+    assert z_score(MeanReturn(12, 0.6), MeanReturn(10, 0.8)) == 2
+    assert z_score(MeanReturn(2, 0), MeanReturn(1, 0)) == float("inf")
+    assert z_score(MeanReturn(1, 0), MeanReturn(1, 0)) == 0
     known = final_tests(results_folder(), "laptop")[0]
     assert known.blind is not None
     better = known._replace(agent=MeanReturn(known.blind.mean + 100, 10))
-    assert sees(better) and not sees(better._replace(agent=known.blind))
-    assert not sees(better._replace(blind=None))
+    assert beats_blind(better) and not beats_blind(better._replace(agent=known.blind))
+    assert not beats_blind(better._replace(blind=None))
 
 
 def test_one_run_and_another_algorithm(scores: pd.DataFrame) -> None:
@@ -266,7 +266,7 @@ def test_ranks() -> None:
 
 
 @pytest.fixture(scope="module")
-def table(evidence: Evidence) -> tables.ScoreTable:
+def table(evidence: ScoreFigures) -> tables.ScoreTable:
     return tables.score_table(evidence.scores, evidence.estimates, PAPER)
 
 
@@ -306,10 +306,10 @@ def test_dreams_are_repeatable(catch: Agent, played: Episode) -> None:
 
 
 def test_foreseen_knows_the_past_alone(catch: Agent, played: Episode) -> None:
-    rewards, ends = agents.foreseen(catch, played)
+    rewards, ends = agents.predict(catch, played)
     assert rewards.shape == (28, 3) and ends.shape == (28,)
     assert np.allclose(rewards.sum(1), 1, atol=1e-5)
-    cut, cut_ends = agents.foreseen(catch, played.head(15))
+    cut, cut_ends = agents.predict(catch, played.head(15))
     assert np.allclose(cut, rewards[:15], atol=1e-5)
     assert np.allclose(cut_ends, ends[:15], atol=1e-5)
     assert ends[-1] > 0.5 > ends[:20].max()  # Catch ends with its 28th step
@@ -318,7 +318,9 @@ def test_foreseen_knows_the_past_alone(catch: Agent, played: Episode) -> None:
 # Files
 
 
-def test_saved_twice_the_bytes_are_the_same(evidence: Evidence, tmp_path: Path) -> None:
+def test_saved_twice_the_bytes_are_the_same(
+    evidence: ScoreFigures, tmp_path: Path
+) -> None:
     for folder in ("a", "b"):
         paths = save(evidence.improvement(), tmp_path / folder, "x")
         assert [path.suffix for path in paths] == [".pdf", ".png"]

@@ -37,7 +37,7 @@ def test_contrast_keeps_the_middle() -> None:
 def test_every_head_has_a_row_of_frames(target: int) -> None:
     weights = np.random.default_rng(0).random((3, 17))
     rows = {"one": weights, "two": weights}
-    figure = attention.draw_look(rows, frames(3), ["UP", "NOOP"], target)
+    figure = attention.draw_attention(rows, frames(3), ["UP", "NOOP"], target)
     panels = [ax for ax in figure.axes if ax.images]
     assert len(panels) >= 6
     boxes = [len(ax.patches) for ax in panels[:3]]

@@ -8,15 +8,15 @@ from lessons import surprise
 # Pictures
 
 
-def foresight(top: float) -> surprise.Foresight:
+def prediction(top: float) -> surprise.Prediction:
     frame = np.full((64, 64, 3), 140, np.uint8)
     nats = np.zeros((4, 4))
     nats[1, 2] = top
-    return surprise.Foresight(7, "UP", frame, frame, frame, frame, nats)
+    return surprise.Prediction(7, "UP", frame, frame, frame, frame, nats)
 
 
 def test_the_most_surprising_token_is_boxed_if_any_surprised() -> None:
-    figure = surprise.draw_foresight([foresight(0.5), foresight(9.0)])
+    figure = surprise.draw_predictions([prediction(0.5), prediction(9.0)])
     boxes = [len(ax.patches) for ax in figure.axes[:10]]
     assert boxes == [0, 0, 0, 0, 0, 1, 1, 1, 1, 0]
     assert figure.axes[6].patches[0].get_xy() == (31.5, 15.5)

@@ -6,7 +6,7 @@ from ipywidgets import Image
 from lessons.artefacts import load_replay
 from lessons.check import nb05 as check
 from lessons.dreams import (
-    Moment,
+    PlayedStep,
     centre,
     chicken_row,
     count_chickens,
@@ -91,9 +91,9 @@ def test_an_interval() -> None:
     assert mean.tolist() == [1.0, 5.0] and half.tolist() == [0.0, 0.0]
 
 
-def moments(n: int) -> list[Moment]:
+def moments(n: int) -> list[PlayedStep]:
     pixels = np.zeros((64, 64, 3), dtype=np.uint8)
-    return [Moment(pixels, "UP", 16 + i, float(i == 1), i == 2) for i in range(n)]
+    return [PlayedStep(pixels, "UP", 16 + i, float(i == 1), i == 2) for i in range(n)]
 
 
 @pytest.mark.parametrize("n", [1, 3, 12, 30])

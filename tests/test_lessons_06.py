@@ -8,11 +8,11 @@ from lessons.policy_view import (
     draw_dreams,
     draw_returns,
     draw_view,
-    dream_on,
-    memory_before,
+    estimate_values,
     occlusion,
+    record_dream,
     saliency,
-    watch,
+    state_before,
 )
 from matplotlib import pyplot as plt
 from solutions import nb06 as solution
@@ -27,7 +27,7 @@ def test_live_is_what_the_library_masks_by() -> None:
 
 def test_a_critic_watches_episodes_in_a_row() -> None:
     episodes = list(load_replay("catch_agent"))[:2]
-    play = watch(load_agent("catch"), episodes)
+    play = estimate_values(load_agent("catch"), episodes)
     assert play.ends.nonzero().flatten().tolist() == [27, 55]
     assert play.values.shape == play.rewards.shape == (56,)
     figure = draw_returns(play, 0.95, 0.995)
@@ -38,7 +38,7 @@ def test_a_critic_watches_episodes_in_a_row() -> None:
 def test_the_policy_looks_at_the_ball_and_the_paddle_only() -> None:
     agent, episode = load_agent("catch"), next(iter(load_replay("catch_agent")))
     frame = agent.tokenizer.reconstruct(torch.from_numpy(episode.frames[20]) / 255)
-    memory = memory_before(agent, episode, 20)
+    memory = state_before(agent, episode, 20)
     moved = occlusion(agent, frame, memory)
     assert moved.shape == (15, 15)
     assert moved.max() > 0.02
@@ -51,7 +51,7 @@ def test_the_policy_looks_at_the_ball_and_the_paddle_only() -> None:
 def test_a_dream_tells_what_the_heads_expect() -> None:
     agent, episode = load_agent("catch"), next(iter(load_replay("catch_agent")))
     torch.manual_seed(0)
-    log = dream_on(agent, episode, 20, lambda _: torch.tensor([0]), steps=8)
+    log = record_dream(agent, episode, 20, lambda _: torch.tensor([0]), steps=8)
     assert log.frames.shape == (8, 3, 64, 64)
     assert log.ends.shape == log.rewards.shape == log.values.shape == (8,)
     assert log.ends[:7].max() < 0.5 < log.ends[7]  # step 27 ends the episode

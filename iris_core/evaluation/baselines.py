@@ -71,16 +71,17 @@ def blind_returns(
     )
 
 
-def rhythm_returns(
+def open_loop_returns(
     config: EnvConfig, recorded: Sequence[np.ndarray], seed: int
 ) -> np.ndarray:
-    """Returns of test episodes under the actions of other ones, float64 (episodes,).
+    """Returns of test episodes under actions recorded in other ones, float64
+    (episodes,): the agent, open loop.
 
     recorded: the actions (T,) that an agent took in test episodes from the same seed;
     episode i repeats those of the next one, and again from the first where they run
-    out. With an agent's own this is its habits and their order: what it scores above,
-    it owes to looking. It wants starts that differ (`test_noop_max` above 1): where
-    all are alike, it is the agent's own game again.
+    out. What the agent scores above this, it owes to looking. It wants starts that
+    differ (`test_noop_max` above 1): where all are alike, it is the agent's own game
+    again.
     """
     env = _blind_env(config)
     returns = np.zeros(len(recorded))

@@ -37,15 +37,15 @@ def draw_reconstructions(
     agent: Agent, episode: Episode, steps: Sequence[int]
 ) -> Figure:
     """Frames, what the tokenizer keeps of them, and where it errs."""
-    frames, seen = through_tokens(agent, episode, steps)
+    frames, seen = reconstruct(agent, episode, steps)
     tokens = f"from {agent.tokenizer.tokens_per_frame}\ntokens"
     rows = {"original": to_pixels(frames), tokens: to_pixels(seen)}
     rows["error"] = error_map(*rows.values())
     figure = frame_rows(rows, [f"step {step}" for step in steps])
     note(
         figure,
-        f"{about(agent)}. Error: mean over colours; brightest at a quarter of the range"
-        " or more.",
+        f"{describe(agent)}. Error: mean over colours; brightest at a quarter of the"
+        " range or more.",
     )
     return figure
 
@@ -59,7 +59,7 @@ def draw_tokens_per_frame(
     rows: dict[str, np.ndarray] = {}
     errors = []
     for agent in agents:
-        frames, seen = through_tokens(agent, episode, steps)
+        frames, seen = reconstruct(agent, episode, steps)
         tokens = f"{agent.tokenizer.tokens_per_frame} tokens"
         rows |= {"original": to_pixels(frames), tokens: to_pixels(seen)}
         rows[f"error,\n{tokens}"] = error_map(rows["original"], rows[tokens])
@@ -67,14 +67,14 @@ def draw_tokens_per_frame(
     figure = frame_rows(rows, [f"step {step}" for step in steps])
     note(
         figure,
-        f"{'. '.join(about(agent) for agent in agents)}. Mean absolute error of these"
+        f"{'. '.join(map(describe, agents))}. Mean absolute error of these"
         f" frames, of 255: {', '.join(errors)}. Error pictures are brightest at a"
         " quarter of the range or more.",
     )
     return figure
 
 
-def through_tokens(
+def reconstruct(
     agent: Agent, episode: Episode, steps: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Frames of an episode and their reconstructions: (N, 3, 64, 64) in [0, 1] each."""
@@ -118,7 +118,7 @@ def draw_dreams(
             outline(ax, BLUE if reward > 0 else ORANGE)
     note(
         figure,
-        f"{about(agent)}. All start at step {step} of one episode, with its past."
+        f"{describe(agent)}. All start at step {step} of one episode, with its past."
         " Framed: since the frame before, a reward was imagined (blue +, orange"
         " \N{MINUS SIGN}) or an end (pink).",
     )
@@ -126,7 +126,7 @@ def draw_dreams(
 
 
 @torch.no_grad()
-def foreseen(agent: Agent, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
+def predict(agent: Agent, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
     """What the world model expects at each step of a real episode, knowing the steps
     before it (as many as it was trained with): P(reward), (T, 3) for -1, 0 and 1, and
     P(end), (T,)."""
@@ -135,7 +135,7 @@ def foreseen(agent: Agent, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
     rewards, ends = [], []
     for first in range(0, len(segments), 64):
         batch = stack_segments(segments[first : first + 64]).to(agent.device)
-        tokens, actions, last = left_aligned(agent, batch)
+        tokens, actions, last = align_left(agent, batch)
         output = agent.world_model(agent.world_model.sequence(tokens, actions))
         rows = torch.arange(len(last), device=last.device)
         rewards.append(output.rewards[rows, last].softmax(-1))
@@ -143,7 +143,7 @@ def foreseen(agent: Agent, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
     return torch.cat(rewards).cpu().numpy(), torch.cat(ends).cpu().numpy()
 
 
-def left_aligned(
+def align_left(
     agent: Agent, batch: Batch
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Tokens (B, T, K) and actions (B, T) of a batch padded on the left, moved to begin
@@ -165,7 +165,7 @@ def draw_rewards_and_ends(
     beside what happened; and the frames that it happened in."""
     piece = slice(start, min(start + length, len(episode)))
     steps = np.arange(piece.start, piece.stop)
-    rewards, ends = foreseen(agent, episode.head(piece.stop))
+    rewards, ends = predict(agent, episode.head(piece.stop))
     figure = Figure(figsize=(WIDTH, 2.85))
     grid = figure.add_gridspec(3, SHOWN, height_ratios=(1, 1.3, 1))
     shown = np.linspace(steps[0], steps[-1], SHOWN).round().astype(int)
@@ -191,7 +191,7 @@ def draw_rewards_and_ends(
         ax.set(ylim=(-0.05, 1.55), yticks=(0, 0.5, 1))
         ax.grid(axis="y")
         ax.legend(loc="upper left", ncols=4, borderaxespad=0.1, handlelength=1.4)
-    note(figure, f"{about(agent)}, real play. Each value is given the past alone.")
+    note(figure, f"{describe(agent)}, real play. Each value is given the past alone.")
     return figure
 
 
@@ -204,7 +204,7 @@ def mark_events(
         ax.plot(steps, heights, marker, color=colour, label=label, markersize=5)
 
 
-def about(agent: Agent) -> str:
+def describe(agent: Agent) -> str:
     """Whose figure it is: this project's, and of what scale."""
     config, card = agent.config, agent.card
     cost = f", {card.steps:,} steps in {card.minutes:.0f} min" if card else ""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from iris_core.figures import style
-from iris_core.figures.style import OFFSET, WIDTH, Look, looks, note, scales, styled
+from iris_core.figures.style import OFFSET, WIDTH, Look, cost_notes, looks, note, styled
 from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE
 from iris_core.tools.scores.scores import games_of
 from iris_core.tools.scores.statistics import PROFILE_TAUS, STATISTICS, Estimates
@@ -27,7 +27,7 @@ def draw_aggregates(
 ) -> Figure:
     """Median, IQM, mean and optimality gap: a value and its 95% interval each.
 
-    remark: written below, e.g. `about_partial`.
+    remark: written below, e.g. `note_missing_games`.
     """
     look = looks(algorithms)
     figure = Figure(figsize=(WIDTH, 0.75 + 0.27 * len(algorithms)))
@@ -52,18 +52,18 @@ def draw_aggregates(
         figure,
         "Human-normalised score over 26 games (0 random, 1 human). Bars: 95%"
         " stratified bootstrap intervals."
-        f"{about_single(look, single)}{scales(look)}{remark}",
+        f"{note_single_runs(look, single)}{cost_notes(look)}{remark}",
     )
     return figure
 
 
-def about_single(look: Mapping[str, Look], names: Sequence[str]) -> str:
+def note_single_runs(look: Mapping[str, Look], names: Sequence[str]) -> str:
     """Why some algorithms have no intervals."""
     labels = ", ".join(look[name].label for name in names)
     return f"\nOne score a game, so no interval: {labels}." if names else ""
 
 
-def about_partial(scores: pd.DataFrame, partial: Sequence[str]) -> str:
+def note_missing_games(scores: pd.DataFrame, partial: Sequence[str]) -> str:
     """Why some algorithms are not in a figure of all games."""
     games = {name: games_of(scores, name) for name in partial}
     return "".join(
@@ -103,7 +103,7 @@ def draw_profiles(profiles: dict[str, np.ndarray], remark: str = "") -> Figure:
     note(
         figure,
         "Bands: 95% stratified bootstrap intervals."
-        f"{about_single(look, single)}{scales(look)}{remark}",
+        f"{note_single_runs(look, single)}{cost_notes(look)}{remark}",
     )
     return figure
 
@@ -134,7 +134,7 @@ def draw_improvement(table: pd.DataFrame, ours: str, remark: str = "") -> Figure
     note(
         figure,
         "Ties count as half. Bars: 95% stratified bootstrap intervals."
-        f"{scales(look)}{remark}",
+        f"{cost_notes(look)}{remark}",
     )
     return figure
 
@@ -162,7 +162,7 @@ def draw_mean_and_median(estimates: Estimates, name: str) -> Figure:
     left.set_title(title, loc="left", fontsize=7)
     draw_without(right, games)
     look = looks([name])
-    note(figure, f"{look[name].label}, means over its runs.{scales(look)}")
+    note(figure, f"{look[name].label}, means over its runs.{cost_notes(look)}")
     return figure
 
 

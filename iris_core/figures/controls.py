@@ -15,7 +15,12 @@ from iris_core.envs.atari_100k import REFERENCE
 from iris_core.figures import style
 from iris_core.figures.style import OFFSET, WIDTH, Look, mark, note, styled
 from iris_core.plotting.palette import GREEN, INK, ORANGE, PINK
-from iris_core.tools.scores.run_records import FinalTest, MeanReturn, iris_means, span
+from iris_core.tools.scores.run_records import (
+    FinalTest,
+    MeanReturn,
+    iris_means,
+    span,
+)
 
 AGENT = Look("agent, 95% interval", GREEN, "o")
 CONSTANT = Look("best constant action", ORANGE, "s", hollow=True)
@@ -24,7 +29,7 @@ EDGES = (-1.0, 2.0)  # of the way from random play to IRIS; few lie outside
 
 
 @styled
-def draw_controls(tests: Sequence[FinalTest]) -> Figure:
+def draw_baselines(tests: Sequence[FinalTest]) -> Figure:
     """A line a run: its agent, its best constant action and its blind twin, on the way
     from random play (0) to IRIS after 100,000 steps (1).
 
@@ -65,7 +70,7 @@ def draw_test(ax: Axes, y: int, test: FinalTest) -> None:
             mark_within(ax, look, (baseline.mean - random) / way, y)
     x, reach = (test.agent.mean - random) / way, 1.96 * test.agent.standard_error / way
     ax.plot([x - reach, x + reach], [y, y], color=INK, linewidth=1.2, zorder=3)
-    mark_within(ax, AGENT._replace(hollow=not sees(test)), x, y)
+    mark_within(ax, AGENT._replace(hollow=not beats_blind(test)), x, y)
 
 
 def mark_within(ax: Axes, look: Look, x: float, y: int) -> None:
@@ -79,12 +84,12 @@ def mark_within(ax: Axes, look: Look, x: float, y: int) -> None:
         ax.annotate(f"{x:.1f}", (at, y), (offset, 2), **OFFSET, **text)
 
 
-def sees(test: FinalTest) -> bool:
+def beats_blind(test: FinalTest) -> bool:
     """Whether looking pays: better than the blind twin by two standard errors."""
-    return test.blind is not None and lead(test.agent, test.blind) > 2
+    return test.blind is not None and z_score(test.agent, test.blind) > 2
 
 
-def lead(ours: MeanReturn, theirs: MeanReturn) -> float:
+def z_score(ours: MeanReturn, theirs: MeanReturn) -> float:
     """The difference of two means, in its standard errors."""
     error = math.hypot(ours.standard_error, theirs.standard_error)
     difference = ours.mean - theirs.mean

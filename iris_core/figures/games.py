@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from iris_core.envs.atari_100k import REFERENCE, human_normalised, raw_score
 from iris_core.figures import style
-from iris_core.figures.style import WIDTH, Look, looks, mark, note, scales, styled
+from iris_core.figures.style import WIDTH, Look, cost_notes, looks, mark, note, styled
 from iris_core.plotting.palette import FAINT, GREEN, GRID, INK, VERMILLION
 from iris_core.tools.scores.scores import games_of, run_scores
 from iris_core.tools.scores.statistics import Estimates, bootstrap
@@ -62,7 +62,7 @@ def draw_games(
     note(
         figure,
         f"Bar, line and dots: {look[ours].label}'s mean, 95% bootstrap interval, runs."
-        f" Markers: means of the others.{scales(look)}",
+        f" Markers: means of the others.{cost_notes(look)}",
     )
     return figure
 
@@ -102,7 +102,7 @@ def draw_game_panels(
     note(
         figure,
         "Bars: mean score. Lines: its 95% bootstrap interval. Points: runs. Dashes: a"
-        f" human.{scales(look)}",
+        f" human.{cost_notes(look)}",
     )
     return figure
 
@@ -185,7 +185,7 @@ def draw_differences(tables: Mapping[str, pd.DataFrame], ours: str) -> Figure:
     note(
         figure,
         "Lines: 95% bootstrap intervals. Triangle up: better; down: worse; grey: the"
-        f" interval holds 0.{scales(look)}",
+        f" interval holds 0.{cost_notes(look)}",
     )
     return figure
 

@@ -24,7 +24,7 @@ CONFIG = "-config.yaml"
 
 
 @styled
-def draw_shortened(scores: pd.DataFrame, folder: Path) -> Figure:
+def draw_paper_sizes(scores: pd.DataFrame, folder: Path) -> Figure:
     """Tests while such runs learned, on the way to the paper's last step, where IRIS's
     published scores stand.
 

@@ -75,7 +75,7 @@ SPARE = ((PINK, "p"), (ORANGE, "H"), (SKY, "8"))  # hollow, for others
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """The look of each algorithm; those without a fixed one get a spare.
 
-    Own runs are "own 1", "own 2" ...; below a figure stands what these are: `scales`.
+    Own runs are "own 1", "own 2" ...: what these are, `cost_notes` says.
     """
     own = [name for name in names if name.startswith(f"{OWN}, ")]
     found = dict(LOOKS)
@@ -87,7 +87,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     return {name: found[name] for name in names}
 
 
-def scales(look: Mapping[str, Look]) -> str:
+def cost_notes(look: Mapping[str, Look]) -> str:
     """For a note: what own runs cost, never to be taken for the paper's."""
     lines = [
         f"\n{each.label}{name.removeprefix(OWN)}."

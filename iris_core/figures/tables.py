@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from iris_core.envs.atari_100k import REFERENCE
-from iris_core.figures.style import WIDTH, looks, note, scales, styled
+from iris_core.figures.style import WIDTH, cost_notes, looks, note, styled
 from iris_core.plotting.palette import BLUE, FAINT, INK
 from iris_core.tools.scores.scores import run_scores, score_matrix
 from iris_core.tools.scores.statistics import Estimates, superhuman
@@ -42,13 +42,12 @@ Row = tuple[str, list[Cell]]  # its name, and its cells
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """header: column names. scales: what own runs cost, a line each, where there are
-    some."""
+    """header: column names. costs: of own runs, a line each, where there are some."""
 
     header: list[str]
     games: list[Row]
     aggregates: list[Row]
-    scales: str = ""
+    costs: str = ""
 
 
 def score_table(
@@ -75,7 +74,7 @@ def score_table(
         title = statistic[0].upper() + statistic[1:]
         aggregates.append((title, [*(ends[::-1] if less else ends), *cells]))
     header = ["Game", "Random", "Human", *(look[name].label for name in algorithms)]
-    return ScoreTable(header, rows, aggregates, scales(look).lstrip())
+    return ScoreTable(header, rows, aggregates, cost_notes(look).lstrip())
 
 
 def ranked(
@@ -96,7 +95,7 @@ def to_markdown(table: ScoreTable) -> str:
     for name, cells in (*table.games, *table.aggregates):
         texts = [cell.written(form, "-") for cell in cells]
         lines.append("| " + " | ".join([name, *texts]) + " |")
-    notes = ["Best in bold, second best in italics.", *table.scales.splitlines()]
+    notes = ["Best in bold, second best in italics.", *table.costs.splitlines()]
     return "\n".join([*lines, "", "  \n".join(notes), ""])
 
 
@@ -116,7 +115,7 @@ def to_latex(table: ScoreTable) -> str:
             texts = [cell.written(form, "$-$") for cell in cells]
             lines.append(" & ".join([name, *texts]) + r" \\")
     lines.append(r"\bottomrule")
-    for text in table.scales.translate(LATEX).splitlines():
+    for text in table.costs.translate(LATEX).splitlines():
         below = rf"\multicolumn{{{columns}}}{{l}}{{\footnotesize {text}}} \\"
         lines.append(below)
     return "\n".join([*lines, r"\end{tabular}", ""])
@@ -135,7 +134,7 @@ def to_html(table: ScoreTable) -> str:
             numbers = "".join(f'<td align="right">{text}</td>' for text in texts)
             lines.append(f"<tr><th align='left'>{escape(name)}</th>{numbers}</tr>")
         lines.append("</tbody>")
-    notes = ["Best in bold, second best underlined.", *table.scales.splitlines()]
+    notes = ["Best in bold, second best underlined.", *table.costs.splitlines()]
     lines += ["</table>", f"<p>{'<br>'.join(map(escape, notes))}</p>", ""]
     return "\n".join(lines)
 
@@ -184,6 +183,6 @@ def draw_table(table: ScoreTable, remark: str = "") -> Figure:
     note(
         figure,
         "Best: bold on the darker tint; second best: the lighter.\n"
-        f"{table.scales}{remark}",
+        f"{table.costs}{remark}",
     )
     return figure

@@ -31,9 +31,11 @@ from iris_core.tools.scores.scores import (
 )
 from iris_core.tools.scores.statistics import PRINT_REPLICATES, Estimates
 
+Draw = Callable[[], Figure]
+
 OURS = "IRIS"
 PAPER_SIZES = "paper-sizes"  # the folder of runs with the paper's networks
-OF_AGENTS: tuple[tuple[str, str, Callable[..., Figure], Sequence[Any]], ...] = (
+AGENT_FIGURES: tuple[tuple[str, str, Callable[..., Figure], Sequence[Any]], ...] = (
     ("freeway", "reconstructions", agents.draw_reconstructions, [range(100, 580, 60)]),
     ("freeway", "dreams", agents.draw_dreams, [200]),
     ("freeway", "rewards_and_ends", agents.draw_rewards_and_ends, [60, 120]),
@@ -49,21 +51,21 @@ TIES = (
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Scores, and whose: what the figures of one set of algorithms are drawn from.
+class ScoreFigures:
+    """The figures of one set of algorithms, and what they are drawn from.
 
     replicates: of the aggregates' bootstrap; profiles, probabilities and games take the
-    paper's 2,000 and 1,000, or fewer where this is less. found: what is estimated once
+    paper's 2,000 and 1,000, or fewer where this is less. cache: what is estimated once
     and shared with other sets, by algorithm.
     """
 
     scores: pd.DataFrame
     algorithms: tuple[str, ...]
     replicates: int = PRINT_REPLICATES
-    found: dict[str, Estimates] = field(default_factory=dict)
+    cache: dict[str, Estimates] = field(default_factory=dict)
 
     @cached_property
-    def whole(self) -> list[str]:
+    def complete(self) -> list[str]:
         """Algorithms that have all games."""
         return split_complete(self.scores, self.algorithms)[0]
 
@@ -71,33 +73,33 @@ class Evidence:
     def remark(self) -> str:
         """Why others are not drawn where all games are needed."""
         partial = split_complete(self.scores, self.algorithms)[1]
-        return aggregates.about_partial(self.scores, partial)
+        return aggregates.note_missing_games(self.scores, partial)
 
     @cached_property
     def estimates(self) -> Estimates:
         """Aggregates and mean scores by game."""
-        for name in self.whole:
-            if name not in self.found:
+        for name in self.complete:
+            if name not in self.cache:
                 found = stats.estimate(self.scores, [name], self.replicates)
-                self.found[name] = found
-        mine = [self.found[name] for name in self.whole]
+                self.cache[name] = found
+        mine = [self.cache[name] for name in self.complete]
         tables = ([each.aggregates for each in mine], [each.games for each in mine])
         return Estimates(*map(pd.concat, tables))
 
     @property
-    def few(self) -> int:
+    def fewer(self) -> int:
         """Replicates where each costs more, or fewer do."""
         return min(self.replicates, stats.PROFILE_REPLICATES)
 
     def aggregates(self) -> Figure:
-        return aggregates.draw_aggregates(self.estimates, self.whole, self.remark)
+        return aggregates.draw_aggregates(self.estimates, self.complete, self.remark)
 
     def profiles(self) -> Figure:
-        profiles = stats.performance_profiles(self.scores, self.whole, self.few)
+        profiles = stats.performance_profiles(self.scores, self.complete, self.fewer)
         return aggregates.draw_profiles(profiles, remark=self.remark)
 
     def improvement(self) -> Figure:
-        others = [name for name in self.whole if name != OURS]
+        others = [name for name in self.complete if name != OURS]
         few = min(self.replicates, stats.IMPROVEMENT_REPLICATES)
         table = stats.probabilities_of_improvement(self.scores, OURS, others, few)
         ties = TIES if {"CURL", "SPR"} & set(others) else ""
@@ -112,7 +114,7 @@ class Evidence:
 
     def game_panels(self) -> Figure:
         return games.draw_game_panels(
-            self.scores, self.algorithms, self.few, self.estimates
+            self.scores, self.algorithms, self.fewer, self.estimates
         )
 
     def differences(self) -> Figure:
@@ -120,41 +122,37 @@ class Evidence:
         found = self.estimates.aggregates.xs("IQM", level="name").drop(OURS)
         best = found.dropna().sort_values("value").index[-3:]
         tables = {
-            name: stats.differences(self.scores, OURS, name, self.few)
+            name: stats.differences(self.scores, OURS, name, self.fewer)
             for name in best[::-1]
         }
         return games.draw_differences(tables, OURS)
 
     def table(self, folder: Path, name: str) -> Figure:
         """The picture; the other formats are written into the folder."""
-        table = score_table(self.scores, self.estimates, self.whole)
+        table = score_table(self.scores, self.estimates, self.complete)
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, render in RENDER.items():
             (folder / f"{name}{suffix}").write_text(render(table), encoding="utf-8")
         return draw_table(table, self.remark)
 
-
-Draw = Callable[[], Figure]
-
-
-def of_scores(evidence: Evidence, folder: Path, suffix: str = "") -> dict[str, Draw]:
-    """What is drawn from published scores, by file name."""
-    table = f"table{suffix}"
-    figures: dict[str, Draw] = {
-        f"aggregates{suffix}": evidence.aggregates,
-        f"performance_profiles{suffix}": evidence.profiles,
-        f"probability_of_improvement{suffix}": evidence.improvement,
-        f"games{suffix}": evidence.games,
-        f"game_panels{suffix}": evidence.game_panels,
-        f"differences{suffix}": evidence.differences,
-        table: partial(evidence.table, folder, table),
-    }
-    if not suffix:
-        figures["mean_and_median"] = evidence.mean_and_median
-    return figures
+    def by_name(self, folder: Path, suffix: str = "") -> dict[str, Draw]:
+        """All of them, by file name; the table's other formats go into the folder."""
+        table = f"table{suffix}"
+        figures: dict[str, Draw] = {
+            f"aggregates{suffix}": self.aggregates,
+            f"performance_profiles{suffix}": self.profiles,
+            f"probability_of_improvement{suffix}": self.improvement,
+            f"games{suffix}": self.games,
+            f"game_panels{suffix}": self.game_panels,
+            f"differences{suffix}": self.differences,
+            table: partial(self.table, folder, table),
+        }
+        if not suffix:
+            figures["mean_and_median"] = self.mean_and_median
+        return figures
 
 
-def of_own_runs(scores: pd.DataFrame, path: Path | None, few: int) -> dict[str, Draw]:
+def own_figures(scores: pd.DataFrame, path: Path | None, few: int) -> dict[str, Draw]:
     """What is drawn from this project's runs."""
     folder = run_records.results_folder() if path is None else path
     figures: dict[str, Draw] = {
@@ -163,30 +161,30 @@ def of_own_runs(scores: pd.DataFrame, path: Path | None, few: int) -> dict[str, 
             run_records.learning_curves(path), few
         ),
     }
-    for name in run_records.sweeps(folder):
+    for name in run_records.sweep_names(folder):
         figures[f"own_controls_{name}"] = partial(draw_sweep, folder, name)
     if (sizes := folder / PAPER_SIZES).is_dir():
-        figures["own_paper_sizes"] = partial(shortened.draw_shortened, scores, sizes)
+        figures["own_paper_sizes"] = partial(shortened.draw_paper_sizes, scores, sizes)
     return figures
 
 
 def draw_sweep(folder: Path, name: str) -> Figure:
     """The runs NAME-GAME-seedN.json of a folder beside their controls."""
-    return controls.draw_controls(run_records.final_tests(folder, name))
+    return controls.draw_baselines(run_records.final_tests(folder, name))
 
 
-def of_agents(data: Path) -> dict[str, Draw]:
+def agent_figures(data: Path) -> dict[str, Draw]:
     """What is drawn of the trained agents in data/agents, those that are there."""
     figures: dict[str, Draw] = {
         f"{figure}_{name}": partial(draw_agent, data, name, draw, *settings)
-        for name, figure, draw, settings in OF_AGENTS
-        if has(data, name)
+        for name, figure, draw, settings in AGENT_FIGURES
+        if has_play(data, name)
     }
     sequential = agent_file(data, "freeway_sequential")
-    if has(data, "freeway") and sequential.is_file():
+    if has_play(data, "freeway") and sequential.is_file():
         files = (sequential, agent_file(data, "freeway"))
         figures["tokens_per_frame"] = lambda: agents.draw_tokens_per_frame(
-            [*map(Agent.load, files)], load_episode(data, "freeway"), TOKENISED
+            [*map(Agent.load, files)], first_episode(data, "freeway"), TOKENISED
         )
     return figures
 
@@ -195,20 +193,21 @@ def draw_agent(
     data: Path, name: str, draw: Callable[..., Figure], *settings: object
 ) -> Figure:
     """A figure of one agent and the first episode of its recorded play."""
-    return draw(Agent.load(agent_file(data, name)), load_episode(data, name), *settings)
+    agent, episode = Agent.load(agent_file(data, name)), first_episode(data, name)
+    return draw(agent, episode, *settings)
 
 
 def agent_file(data: Path, name: str) -> Path:
     return data / "agents" / f"{name}.safetensors"
 
 
-def has(data: Path, name: str) -> bool:
+def has_play(data: Path, name: str) -> bool:
     """Whether there is an agent, and its play."""
     play = data / "episodes" / f"{name}_agent"
     return agent_file(data, name).is_file() and play.is_dir()
 
 
-def load_episode(data: Path, name: str) -> Episode:
+def first_episode(data: Path, name: str) -> Episode:
     """The first episode of an agent's recorded play."""
     return next(iter(Replay.load(data / "episodes" / f"{name}_agent")))
 
@@ -234,23 +233,24 @@ def all_figures(
     Raises:
         ConfigError: a file or name that cannot be used.
     """
-    published, mine = with_mine(load_scores(), scores)
+    published, mine = add_scores(load_scores(), scores)
     groups = [(*PAPER, *mine), (*BEYOND, *mine)]
     known = published
     if "own" in algorithms:
         known = run_records.add_own_runs(published, run_records.own_runs(own))
     if algorithms:
-        groups = [named(algorithms, known)]
+        groups = [resolve_names(algorithms, known)]
     shared: dict[str, Estimates] = {}
     figures: dict[str, Draw] = {}
     for group, suffix in zip(groups, ("", "_beyond"), strict=False):
-        evidence = Evidence(known, group, replicates, shared)
-        figures |= of_scores(evidence, folder, suffix)
-    figures |= of_own_runs(published, own, min(replicates, stats.PROFILE_REPLICATES))
-    return figures | of_agents(data_folder())
+        one = ScoreFigures(known, group, replicates, shared)
+        figures |= one.by_name(folder, suffix)
+    few = min(replicates, stats.PROFILE_REPLICATES)
+    figures |= own_figures(published, own, few)
+    return figures | agent_figures(data_folder())
 
 
-def named(algorithms: Sequence[str], known: pd.DataFrame) -> tuple[str, ...]:
+def resolve_names(algorithms: Sequence[str], known: pd.DataFrame) -> tuple[str, ...]:
     """The names to draw; ConfigError if IRIS is not among them or one is unknown."""
     names: list[str] = []
     for name in algorithms:
@@ -264,7 +264,7 @@ def named(algorithms: Sequence[str], known: pd.DataFrame) -> tuple[str, ...]:
     return tuple(names)
 
 
-def with_mine(
+def add_scores(
     published: pd.DataFrame, scores: Path | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """The published scores with a file's below them, and the names it adds."""

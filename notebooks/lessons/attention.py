@@ -15,7 +15,7 @@ HIDDEN = 225  # grey level of a cell that the model has not seen
 FAINTEST = 0.05  # of the largest weight; less is not drawn, so that the frame shows
 
 
-def draw_look(
+def draw_attention(
     rows: dict[str, np.ndarray],
     frames: np.ndarray,
     actions: Sequence[str],

@@ -21,7 +21,7 @@ BRIGHT, YELLOW = 190, 50  # of 255; a yellow car is darker, the road's lines are
 
 
 @dataclass(frozen=True)
-class Moment:
+class PlayedStep:
     """What a player sees after one step: pixels uint8 (64, 64, 3), what led there, and
     how many tokens the cache holds."""
 
@@ -32,7 +32,7 @@ class Moment:
     end: bool = False
 
 
-def draw_play(moments: Sequence[Moment], most: int, last: int = 12) -> Figure:
+def draw_play(moments: Sequence[PlayedStep], most: int, last: int = 12) -> Figure:
     """The screen and how full the memory is (of `most`) on the left, the `last` frames
     on the right."""
     lines = -(-last // 6)
@@ -42,7 +42,7 @@ def draw_play(moments: Sequence[Moment], most: int, last: int = 12) -> Figure:
     screen, memory = left.subplots(2, 1, height_ratios=[6 * lines, 1])
     now = moments[-1]
     draw_frame(screen, now.pixels)
-    screen.set_title(f"step {len(moments) - 1}: {told(now)}")
+    screen.set_title(f"step {len(moments) - 1}: {caption(now)}")
     memory.barh([0], [now.cache], color=BLUE)
     memory.set(xlim=(0, most), yticks=[], xticks=[0, most])
     memory.set_xlabel(f"{now.cache} of {most} places in memory", fontsize=9)
@@ -53,13 +53,13 @@ def draw_play(moments: Sequence[Moment], most: int, last: int = 12) -> Figure:
     for ax, (step, moment) in zip(axes, recent, strict=False):
         draw_frame(ax, moment.pixels)
         colour = VERMILLION if moment.reward or moment.end else FAINT
-        ax.set_title(f"{step} {told(moment)}", fontsize=8, color=colour)
+        ax.set_title(f"{step} {caption(moment)}", fontsize=8, color=colour)
     for ax in right.axes[len(recent) :]:
         ax.set_axis_off()
     return figure
 
 
-def told(moment: Moment) -> str:
+def caption(moment: PlayedStep) -> str:
     """The action, and what it brought if it brought anything."""
     reward = f" {moment.reward:+.0f}" if moment.reward else ""
     return f"{moment.action}{reward}{' END' if moment.end else ''}"

@@ -27,7 +27,7 @@ STRIDE = 4  # pixels between two covers
 
 
 @dataclass(frozen=True)
-class Play:
+class Trajectory:
     """Recorded episodes in one row, and what a critic thought of each step, (T,)."""
 
     rewards: Tensor
@@ -36,7 +36,7 @@ class Play:
 
 
 @torch.no_grad()
-def watch(agent: Agent, episodes: Sequence[Episode]) -> Play:
+def estimate_values(agent: Agent, episodes: Sequence[Episode]) -> Trajectory:
     """Let an agent's critic watch episodes that are over, one after another."""
     values = []
     for episode in episodes:
@@ -44,7 +44,9 @@ def watch(agent: Agent, episodes: Sequence[Episode]) -> Play:
         values.append(agent.actor_critic.watch(frames, agent.new_state(1))[1][0])
     rewards = np.concatenate([episode.rewards for episode in episodes])
     ends = np.concatenate([episode.ends for episode in episodes])
-    return Play(torch.from_numpy(rewards), torch.from_numpy(ends), torch.cat(values))
+    return Trajectory(
+        torch.from_numpy(rewards), torch.from_numpy(ends), torch.cat(values)
+    )
 
 
 @torch.no_grad()
@@ -54,7 +56,7 @@ def reconstructed(agent: Agent, episode: Episode, steps: int) -> Tensor:
     return agent.tokenizer.reconstruct(frames)
 
 
-def draw_returns(play: Play, lam: float, gamma: float) -> Figure:
+def draw_returns(play: Trajectory, lam: float, gamma: float) -> Figure:
     """Lambda-returns of recorded steps beside the critic's values."""
     figure, ax = plt.subplots(figsize=(9.4, 2.7))
     rows = (play.rewards[None], play.values[None], play.ends[None])
@@ -69,7 +71,7 @@ def draw_returns(play: Play, lam: float, gamma: float) -> Figure:
     return figure
 
 
-def mark_events(ax: Axes, play: Play) -> None:
+def mark_events(ax: Axes, play: Trajectory) -> None:
     """Rewards as triangles on the ground, ends as thin lines."""
     paid = play.rewards.nonzero().flatten()
     ax.plot(paid, torch.zeros(len(paid)), "^", color=INK, label="reward", clip_on=False)
@@ -82,7 +84,7 @@ def mark_events(ax: Axes, play: Play) -> None:
 
 
 @torch.no_grad()
-def memory_before(agent: Agent, episode: Episode, t: int) -> State:
+def state_before(agent: Agent, episode: Episode, t: int) -> State:
     """The policy's memory when it meets frame t of an episode."""
     seen = torch.ones(1, t, dtype=torch.bool)
     return agent.actor_critic.burn_in(reconstructed(agent, episode, t), seen)
@@ -122,7 +124,7 @@ def saliency(agent: Agent, frame: Tensor, memory: State) -> np.ndarray:
 def draw_view(agent: Agent, episode: Episode, t: int) -> Figure:
     """Game and policy side by side: real frame, what is seen, what matters, action."""
     seen = reconstructed(agent, episode, t + 1)[0, t]
-    memory = memory_before(agent, episode, t)
+    memory = state_before(agent, episode, t)
     figure, axes = plt.subplots(1, 5, figsize=(12, 2.7), width_ratios=[1, 1, 1, 1, 0.8])
     draw_frame(axes[0], episode.frames[t].transpose(1, 2, 0))
     draw_frame(axes[1], to_pixels(seen))
@@ -162,7 +164,7 @@ class DreamLog:
 
 
 @torch.no_grad()
-def dream_on(
+def record_dream(
     agent: Agent,
     episode: Episode,
     start: int,
@@ -176,7 +178,7 @@ def dream_on(
         chances.append(logits[0].softmax(-1))
         return categorical(logits)
 
-    memory = memory_before(agent, episode, start)
+    memory = state_before(agent, episode, start)
     dream = DreamEnv.of(agent, sample)
     first = max(start + 1 - dream.context, 0)
     past = episode.segment(first, start + 1)

@@ -20,11 +20,12 @@ LEAST = 0.25  # nats; less is not coloured, so that the frame shows
 
 
 @dataclass(frozen=True)
-class Foresight:
+class Prediction:
     """One step: what the world model had, what came and what it had expected.
 
     Frames are uint8 (64, 64, 3): `before` and `tokens` as the tokens show them, `real`
-    as the game drew it. nats (h, w) is the surprise at each token of what came.
+    as the game drew it. token_loss: (h, w), how surprising each token of what came was,
+    in nats.
     """
 
     step: int
@@ -33,10 +34,10 @@ class Foresight:
     real: np.ndarray
     tokens: np.ndarray
     expected: np.ndarray
-    nats: np.ndarray
+    token_loss: np.ndarray
 
 
-def draw_foresight(steps: Sequence[Foresight], size: float = 1.7) -> Figure:
+def draw_predictions(steps: Sequence[Prediction], size: float = 1.7) -> Figure:
     """A row for each step: before, real, its tokens, expected, surprise laid on them.
 
     A box marks the token that surprised most, if any did by more than a nat.
@@ -46,16 +47,17 @@ def draw_foresight(steps: Sequence[Foresight], size: float = 1.7) -> Figure:
         len(steps), 5, figsize=(5 * size + 2.0, size * len(steps) + 0.4), squeeze=False
     )
     for each, line in zip(steps, axes, strict=True):
+        loss = each.token_loss
         shown = (each.before, each.real, each.tokens, each.expected)
         for ax, frame in zip(line, shown, strict=False):
             draw_frame(ax, frame)
-            if each.nats.max() > 1:
-                outline_token(ax, int(each.nats.argmax()), len(each.nats))
-        nats = np.ma.masked_less(each.nats, LEAST)
-        drawn = lay_on_frame(line[4], each.real, nats, MOST)
-        draw_grid(line[4], len(each.nats))
-        told = f"step {each.step}\nafter {each.action}\n{each.nats.sum():.1f} nats"
-        line[0].set_ylabel(told, rotation=0, ha="right", va="center")
+            if loss.max() > 1:
+                outline_token(ax, int(loss.argmax()), len(loss))
+        laid = np.ma.masked_less(loss, LEAST)
+        drawn = lay_on_frame(line[4], each.real, laid, MOST)
+        draw_grid(line[4], len(loss))
+        label = f"step {each.step}\nafter {each.action}\n{loss.sum():.1f} nats"
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title, fontsize=10)
     bar = figure.colorbar(drawn, ax=axes, fraction=0.02, pad=0.01, extend="max")
@@ -63,11 +65,11 @@ def draw_foresight(steps: Sequence[Foresight], size: float = 1.7) -> Figure:
     return figure
 
 
-def draw_episode(nats: Mapping[int, float], rewards: Sequence[int]) -> Figure:
+def draw_episode(loss_per_frame: Mapping[int, float], rewards: Sequence[int]) -> Figure:
     """Surprise of every frame along an episode; rewards: the steps that brought one."""
     figure, ax = plt.subplots(figsize=(9.0, 3.0))
-    top = 1.15 * max(nats.values())
-    ax.plot(list(nats), list(nats.values()), color=BLUE, linewidth=0.9)
+    top = 1.15 * max(loss_per_frame.values())
+    ax.plot(*zip(*loss_per_frame.items(), strict=True), color=BLUE, linewidth=0.9)
     ax.scatter(
         rewards, [0.96 * top] * len(rewards), marker="v", color=VERMILLION, zorder=3
     )

@@ -22,7 +22,7 @@ from iris_core.evaluation.final_test import BASELINES
 from iris_core.evaluation.final_test import OWN as THIS_AGENT
 from iris_core.models.agent import Agent
 from iris_core.tools.scores import scores
-from iris_core.tools.scores.scores import number, read_json, read_table
+from iris_core.tools.scores.scores import finite_number, read_json, read_table
 
 OWN = "own"  # how their names in a table of scores begin
 NAME = re.compile(r"(?P<preset>.+)-(?P<game>[^-]+)-seed(?P<seed>\d+)(-metrics)?")
@@ -127,7 +127,7 @@ def to_run(record: dict[str, Any], where: str) -> OwnRun:
         if not record[name]:
             raise ConfigError(f"{where}: {name} is empty")
     seed, steps, minutes, episodes, score = (
-        number(record[name], where, name)
+        finite_number(record[name], where, name)
         for name in ("seed", "steps", "minutes", "episodes", "score")
     )
     game, preset, device, commit = (
@@ -183,7 +183,7 @@ def add_own_runs(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
     for preset in presets_by_games(human):
         runs = human[human["preset"] == preset]
         run = runs.groupby("game").cumcount()
-        columns = (scale(preset, runs), runs["game"], run, runs["score"], OWN)
+        columns = (describe_cost(preset, runs), runs["game"], run, runs["score"], OWN)
         tables.append(pd.DataFrame(dict(zip(scores.COLUMNS, columns, strict=True))))
     return pd.concat(tables, ignore_index=True)
 
@@ -200,7 +200,7 @@ def own_names(table: pd.DataFrame) -> list[str]:
     return [name for name in names if name.startswith(f"{OWN}, ")]
 
 
-def scale(preset: str, runs: pd.DataFrame) -> str:
+def describe_cost(preset: str, runs: pd.DataFrame) -> str:
     """What runs cost, for a legend: never to be taken for the paper's."""
     steps = span(runs["steps"], "{:,.0f}")
     minutes = span(runs["minutes"], "{:.0f}")
@@ -222,13 +222,13 @@ def learning_curves(path: str | Path | None = None) -> pd.DataFrame:
     ConfigError if it holds none, or one that is no table of a run.
     """
     folder = results_folder() if path is None else Path(path)
-    tables = [learning_curve(file) for file in sorted(folder.glob(f"*{METRICS}.csv"))]
+    tables = [read_curve(file) for file in sorted(folder.glob(f"*{METRICS}.csv"))]
     if not tables:
         raise ConfigError(f"no *{METRICS}.csv in {folder}")
     return pd.concat(tables, ignore_index=True)
 
 
-def learning_curve(file: Path) -> pd.DataFrame:
+def read_curve(file: Path) -> pd.DataFrame:
     """The rows of one run."""
     if (named := NAME.fullmatch(file.stem)) is None:
         raise ConfigError(
@@ -288,7 +288,7 @@ def final_test(file: Path) -> FinalTest:
     return FinalTest(run, minutes, agent, *map(found.get, BASELINES))
 
 
-def sweeps(folder: Path) -> list[str]:
+def sweep_names(folder: Path) -> list[str]:
     """The names before GAME and seed in a folder of own runs: tutorial, laptop ..."""
     named = [NAME.fullmatch(file.stem) for file in folder.glob(RESULTS)]
     return sorted({name["preset"] for name in named if name})
@@ -321,7 +321,7 @@ def run_row(test: FinalTest) -> list[str]:
     known = run.game in REFERENCE
     return [
         *(run.game, str(run.seed)),
-        *map(cell, (test.random, test.constant, test.blind)),
+        *map(format_mean, (test.random, test.constant, test.blind)),
         f"{own.mean:.2f} [{own.mean - reach:.2f}, {own.mean + reach:.2f}]",
         f"{iris_means()[run.game]:.2f}" if known else "",
         f"{REFERENCE[run.game].human:g}" if known else "",
@@ -330,7 +330,7 @@ def run_row(test: FinalTest) -> list[str]:
     ]
 
 
-def cell(baseline: MeanReturn | None) -> str:
+def format_mean(baseline: MeanReturn | None) -> str:
     """A mean, with its remark in brackets; empty if it was not measured."""
     if baseline is None:
         return ""

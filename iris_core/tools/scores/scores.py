@@ -151,10 +151,10 @@ def check_rows(rows: Sequence[Row], file: Path) -> pd.DataFrame:
                 f"{where}: {row.game!r} is not one of the 26 games."
                 f"{nearest(row.game, REFERENCE)}"
             )
-        run = number(row.run, where, "run")
+        run = finite_number(row.run, where, "run")
         if run != int(run) or run < 0:
             raise ConfigError(f"{where}: run is {row.run!r}, wanted 0, 1, 2 ...")
-        number(row.score, where, "score")
+        finite_number(row.score, where, "score")
         key = f"run {int(run)} of {row.algorithm} on {row.game}"
         if key in seen:
             raise ConfigError(f"{where}: {key} is there already ({seen[key]})")
@@ -165,7 +165,7 @@ def check_rows(rows: Sequence[Row], file: Path) -> pd.DataFrame:
     return table
 
 
-def number(value: Any, where: str, name: str) -> float:
+def finite_number(value: Any, where: str, name: str) -> float:
     """A finite number, or a ConfigError that says where there is none."""
     try:
         found = float(value)
