@@ -15,9 +15,9 @@ from iris_core import cost, floors, ladder
 from iris_core.bench import Timing, measure
 from iris_core.config.schema import Config
 from iris_core.device import resolve_device
-from iris_core.figures.style import STYLE, WIDTH
 from iris_core.models.perceptual import LPIPS
 from iris_core.plotting.palette import BLUE, ORANGE
+from iris_core.tools.figures.style import STYLE, WIDTH
 from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 

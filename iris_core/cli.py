@@ -422,7 +422,7 @@ def play(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
 
 def figures(args: argparse.Namespace) -> int:
     """iris figures [FIGURE ...] [--out FOLDER] [--scores FILE] [--replicates N] ..."""
-    from iris_core.figures.write import all_figures, write_figures
+    from iris_core.tools.figures.write import all_figures, write_figures
     from iris_core.tools.scores.run_records import results_folder
 
     folder = args.out or results_folder().parent / "figures"

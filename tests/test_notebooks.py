@@ -15,7 +15,7 @@ import nbformat
 import numpy as np
 import pytest
 from lessons import index, series
-from lessons.artefacts import DATA
+from lessons.data import DATA
 from lessons.execute import smaller, still, tidy, write_links
 from PIL import Image
 from safetensors import safe_open

@@ -14,7 +14,7 @@ from iris_core.config import load_config
 from iris_core.envs.vector import make_vector
 from iris_core.replay import Replay
 from iris_core.training.collect import Collector
-from lessons.artefacts import DATA, load_agent
+from lessons.data import DATA, load_agent
 
 STICKY = {"Breakout": 600, "Catch": 560, "Freeway": 600, "Pong": 500}  # steps
 TRAINED = {  # an agent's game, and steps

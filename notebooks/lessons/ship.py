@@ -15,7 +15,7 @@ from iris_core.evaluate import evaluate, standard_error
 from iris_core.evaluation.final_test import BASELINES
 from iris_core.models.agent import Agent
 from iris_core.training.runs import Run
-from lessons.artefacts import DATA
+from lessons.data import DATA
 
 SEED = 30_000  # of the card's test episodes: none that chose the agent
 
