@@ -11,7 +11,7 @@ without smoothing, on white:
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,8 +31,6 @@ MARGIN = 16
 LINE = 18  # the height of a line of text
 BLOCK_GAP = 16  # between the blocks that a long sequence wraps into
 
-Row = tuple[str, np.ndarray]
-
 
 def reconstruction_sheet(
     originals: np.ndarray, reconstructions: np.ndarray, columns: int = 8
@@ -51,11 +49,7 @@ def reconstruction_sheet(
         ValueError: a wrong shape or dtype, no frames or columns.
     """
     check_frames(originals=originals, reconstructions=reconstructions)
-    rows = [
-        ("original", originals),
-        ("reconstruction", reconstructions),
-        ("absolute error", error_map(originals, reconstructions)),
-    ]
+    rows = {"original": originals, "reconstruction": reconstructions}
     return draw_rows(rows, columns)
 
 
@@ -85,11 +79,7 @@ def comparison_sheet(
     """
     check_frames(real=real, dreamed=dreamed)
     check_steps(len(real), actions=actions)
-    rows = [
-        ("real game", real),
-        ("dream", dreamed),
-        ("absolute error", error_map(real, dreamed)),
-    ]
+    rows = {"real game": real, "dream": dreamed}
     title = "The real game and the world model's dream, under the same actions"
     return draw_rows(rows, columns, title, action_names(actions, names))
 
@@ -181,18 +171,19 @@ def save_gif(
 
 
 def draw_rows(
-    rows: Sequence[Row],
+    rows: Mapping[str, np.ndarray],
     columns: int,
     title: str = "",
-    captions: Sequence[str] | None = None,
+    captions: Sequence[str] = (),
 ) -> np.ndarray:
-    """Labelled rows of frames one above another, the last one a map of errors.
+    """Two labelled rows of frames one above another, and a map of their errors.
 
     captions: for each column of frames, written below it with its number.
     """
-    blocks, columns = count_lines(len(rows[0][1]), columns)
+    rows = {**rows, "absolute error": error_map(*rows.values())}
+    blocks, columns = count_lines(len(rows["absolute error"]), columns)
     block_height = len(rows) * (TILE + GAP) + LINE * bool(captions) + BLOCK_GAP
-    left = MARGIN + max(text_width(label) for label, _ in rows) + 12
+    left = MARGIN + max(map(text_width, rows)) + 12
     top = MARGIN + 2 * LINE * bool(title)
     sheet = white_sheet(
         width=max(left + tiles_width(columns), MARGIN + text_width(title, 16)) + MARGIN,
@@ -202,13 +193,13 @@ def draw_rows(
     write(draw, (MARGIN, MARGIN), title, size=16)
     for block in range(blocks):
         y = top + block * block_height
-        for label, frames in rows:
+        for label, frames in rows.items():
             write(draw, (MARGIN, y + TILE // 2 - LINE // 2), label)
             for i, frame in enumerate(frames[block * columns :][:columns]):
                 paste_frame(sheet, frame, tile_x(i, left), y)
             y += TILE + GAP
         draw_error_key(sheet, MARGIN, y - GAP - TILE // 2 + LINE // 2 + 4)
-        for i, name in enumerate((captions or ())[block * columns :][:columns]):
+        for i, name in enumerate(captions[block * columns :][:columns]):
             text = f"{block * columns + i}  {name}"
             write(draw, (tile_x(i, left), y - 2), text, max_width=TILE)
     return np.array(sheet)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-INK, FAINT, GRID = "#222222", "#6b6b6b", "#e4e4e4"
+INK, FAINT = "#222222", "#6b6b6b"
+LIGHT, GRID = "#d9d9d9", "#e4e4e4"
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PINK, SKY = "#CC79A7", "#56B4E9"
 HEAT = "viridis"  # for magnitudes; it keeps its order in grey

@@ -18,6 +18,7 @@ from iris_core.plotting.palette import (
     FAINT,
     GREEN,
     INK,
+    LIGHT,
     ORANGE,
     PINK,
     SKY,
@@ -26,7 +27,7 @@ from iris_core.plotting.palette import (
 from iris_core.replay import Batch, Episode
 from lessons.plots.style import show_frames
 
-ACTION_COLOURS = ["#d9d9d9", BLUE, GREEN, PINK, ORANGE, SKY]
+ACTION_COLOURS = [LIGHT, BLUE, GREEN, PINK, ORANGE, SKY]
 BEFORE, AFTER = SKY, ORANGE  # what burns a memory in, what a world model learns from
 AROUND = 3  # frames shown on each side
 BLANK = np.full((64, 64, 3), 245, np.uint8)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from iris_core.plotting.error_map import error_bar, error_map
 from iris_core.plotting.frame_strip import draw_frame
-from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION
+from iris_core.plotting.palette import BLUE, FAINT, INK, LIGHT, ORANGE, VERMILLION
 from lessons.plots.style import draw_grid, outline_token, show_frames
 
 
@@ -30,7 +30,7 @@ def draw_tokenised(
         draw_frame(ax, picture)
         ax.set_title(title)
     draw_grid(axes[0], grid)
-    draw_grid(axes[1], grid, colour="#dddddd")
+    draw_grid(axes[1], grid, colour=LIGHT)
     common = np.bincount(tokens).argmax()
     cell = len(frame) / grid
     for i, token in enumerate(tokens):

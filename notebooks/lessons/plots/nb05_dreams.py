@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iris_core.plotting.frame_strip import draw_frame
-from iris_core.plotting.palette import BLUE, FAINT, VERMILLION
+from iris_core.plotting.palette import BLUE, FAINT, LIGHT, VERMILLION
 from lessons.plots.sliders import show
 
 CHICKEN_COLUMNS = slice(16, 21)  # where the player's chicken walks up and down
@@ -174,7 +174,7 @@ def stack_counts(ax: Axes, counts: np.ndarray, title: str) -> None:
     ax.stackplot(
         steps,
         shares,
-        colors=["#d9d9d9", BLUE, VERMILLION],
+        colors=[LIGHT, BLUE, VERMILLION],
         labels=["none", "one", "more"],
     )
     ax.set(xlim=(0, steps[-1]), ylim=(0, 1), xlabel="step")
