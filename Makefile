@@ -70,10 +70,10 @@ gpu-check: $(READY)
 # make notebooks ARGS=02_frames_to_tokens.ipynb
 notebooks: export OMP_NUM_THREADS = 1
 notebooks: $(READY)
-	@cd notebooks && TQDM_DISABLE=1 ../$(BIN)/python -m lessons.execute $(ARGS)
+	@cd notebooks && TQDM_DISABLE=1 ../$(BIN)/python -m lessons.build.execute $(ARGS)
 
 book: $(READY)
-	@cd notebooks && ../$(BIN)/python -m lessons.book ../build/book
+	@cd notebooks && ../$(BIN)/python -m lessons.build.book ../build/book
 	@echo "Open build/book/index.html"
 
 lab: $(READY)

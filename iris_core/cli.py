@@ -234,8 +234,8 @@ def test_report(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
     """Test episodes of an agent, and what they say about it, ready for JSON."""
     from iris_core.config import check
     from iris_core.device import resolve_device
+    from iris_core.envs.atari_100k import human_normalised
     from iris_core.evaluation import test_play
-    from iris_core.scores import human_normalised
 
     config = agent.config
     config.seed, config.device = args.seed, args.device or config.device

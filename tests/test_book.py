@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("jupyter_server_mathjax")
 
-from lessons.book import as_html, redirect
-from lessons.series import FOLDER, SERIES, repository
+from lessons.build.book import as_html, redirect
+from lessons.build.series import FOLDER, SERIES, repository
 
 
 def page() -> str:

@@ -17,7 +17,8 @@ from iris_core.config import (
     walk,
 )
 from iris_core.models.agent import Agent, Card
-from iris_core.own_runs import own_runs
+from iris_core.tools.scores import run_records
+from iris_core.tools.scores.run_records import own_runs
 from iris_core.training.components import DivergedError
 from iris_core.training.runs import Run
 
@@ -234,7 +235,8 @@ def carded_agent(path: Path) -> Path:
 
 
 def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("iris_core.own_runs.results_folder", lambda: tmp_path / "runs")
+    folder = tmp_path / "runs"
+    monkeypatch.setattr(run_records, "results_folder", lambda: folder)
     path = str(carded_agent(tmp_path / "agent.safetensors"))
     command = ["eval", path, "--episodes", "2", "--out", str(tmp_path / "x.json")]
     told = [capsys.readouterr().err for _ in range(2) if cli.main(command) == 0]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from lessons.build.series import SERIES
 from lessons.exercises.exercise import Exercise, FunctionExercise, exercise
 from lessons.exercises.question import Choice, Letters, Number, Several
-from lessons.series import SERIES
 
 
 def all_exercises() -> dict[str, Exercise]:

@@ -14,9 +14,9 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from lessons import index, series
-from lessons.artefacts import DATA
-from lessons.execute import smaller, still, tidy, write_links
+from lessons.build import index, series
+from lessons.build.execute import smaller, still, tidy, write_links
+from lessons.data import DATA
 from PIL import Image
 from safetensors import safe_open
 

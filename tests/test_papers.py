@@ -1,6 +1,5 @@
 """The papers: the README is short, links lead somewhere, and commands are there."""
 
-import argparse
 import re
 import shlex
 from collections.abc import Iterator
@@ -67,8 +66,7 @@ def test_nothing_is_local(paper: str) -> None:
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_commands_are_there(paper: str) -> None:
-    built = cli.build_parser()
-    parser = built if isinstance(built, argparse.ArgumentParser) else built[0]
+    parser = cli.build_parser()
     for words in commands(read(paper)):
         if len(words) == 1 or "--help" in words:  # only named, or it would exit
             continue

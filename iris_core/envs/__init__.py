@@ -2,16 +2,8 @@
 
 import gymnasium as gym
 
-from iris_core.envs.atari import ATARI_100K, AtariEnv, list_games, make_atari
-from iris_core.envs.baselines import (
-    BestConstant,
-    best_constant_action,
-    blind_returns,
-    constant_returns,
-    play_fixed,
-    random_returns,
-    rhythm_returns,
-)
+from iris_core.envs.atari import AtariEnv, list_games, make_atari
+from iris_core.envs.atari_100k import ATARI_100K
 from iris_core.envs.catch import CatchEnv
 from iris_core.envs.game import Game, action_meanings, as_game
 from iris_core.envs.vector import (
@@ -24,21 +16,14 @@ from iris_core.envs.vector import (
 __all__ = [
     "ATARI_100K",
     "AtariEnv",
-    "BestConstant",
     "CatchEnv",
     "Game",
     "action_meanings",
     "as_game",
-    "best_constant_action",
-    "blind_returns",
-    "constant_returns",
     "list_games",
     "make_atari",
     "make_env",
     "make_vector",
-    "play_fixed",
-    "random_returns",
-    "rhythm_returns",
     "vector_get_state",
     "vector_set_state",
 ]

@@ -28,16 +28,6 @@ from iris_core.envs.game import FRAME_SHAPE, Game, State
 
 Mode = Literal["train", "test"]
 
-# fmt: off
-ATARI_100K = (
-    "Alien", "Amidar", "Assault", "Asterix", "BankHeist", "BattleZone", "Boxing",
-    "Breakout", "ChopperCommand", "CrazyClimber", "DemonAttack", "Freeway",
-    "Frostbite", "Gopher", "Hero", "Jamesbond", "Kangaroo", "Krull", "KungFuMaster",
-    "MsPacman", "Pong", "PrivateEye", "Qbert", "RoadRunner", "Seaquest", "UpNDown",
-)
-"""The 26 games of the Atari 100k benchmark."""
-# fmt: on
-
 MULTIPLAYER_ONLY = {"combat", "joust", "maze_craze", "warlords"}
 NOOP = 0  # its place in every game's action set
 

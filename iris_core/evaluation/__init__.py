@@ -1,1 +1,1 @@
-"""How good an agent is, and its world model."""
+"""What an agent's play is worth: test episodes, and the baselines beside them."""

@@ -7,18 +7,19 @@ from collections.abc import Callable
 import numpy as np
 
 from iris_core.config.schema import Config
-from iris_core.envs.baselines import (
+from iris_core.envs.atari_100k import REFERENCE
+from iris_core.evaluation.baselines import (
     best_constant_action,
     blind_returns,
     random_returns,
 )
 from iris_core.evaluation.test_play import Evaluation, evaluate, standard_error
 from iris_core.models.agent import Agent
-from iris_core.scores import REFERENCE
 
 FINAL_SEED = 20_000  # the best agent was chosen on other episodes
 OWN, RANDOM, CONSTANT = "this agent", "random", "best constant action"  # of its rows
 BLIND = "blind, this agent's action shares"
+BASELINES = (RANDOM, CONSTANT, BLIND)
 
 Row = tuple[str, float | None, float | None]  # name, mean return, standard error
 

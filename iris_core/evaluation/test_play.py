@@ -1,7 +1,8 @@
 """Playing the real game to find out how good an agent is.
 
-The rule of seeds (see `envs.baselines`): test episode i starts with reset(seed + i),
-whichever environment plays it, so agents and baselines meet the same starts.
+The rule of seeds (see `evaluation.baselines`): test episode i starts with
+reset(seed + i), whichever environment plays it, so agents and baselines meet the same
+starts.
 """
 
 from __future__ import annotations

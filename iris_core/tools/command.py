@@ -103,8 +103,8 @@ def sweep(args: argparse.Namespace) -> int:
 
 def figures(args: argparse.Namespace) -> int:
     """iris figures [FIGURE ...] [--out FOLDER] [--scores FILE] [--replicates N] ..."""
-    from iris_core.figures.write import all_figures, write_figures
-    from iris_core.own_runs import results_folder
+    from iris_core.tools.figures.write import all_figures, write_figures
+    from iris_core.tools.scores.run_records import results_folder
 
     folder = args.out or results_folder().parent / "figures"
     algorithms = [name.strip() for name in args.algorithms.split(",") if name.strip()]
@@ -147,7 +147,7 @@ def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None
 
     ConfigError if a table was asked for and the score does not belong in one.
     """
-    from iris_core.own_runs import results_folder, runs_of_csv
+    from iris_core.tools.scores.run_records import results_folder, runs_of_csv
 
     if args.no_record:
         return None, "Not recorded, as asked."
@@ -173,7 +173,7 @@ def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None
 
 def record_score(agent: Agent, report: dict[str, Any], table: Path) -> str:
     """Add a score to a table of own runs; says what was done."""
-    from iris_core.own_runs import append_run, run_of_agent
+    from iris_core.tools.scores.run_records import append_run, run_of_agent
 
     if append_run(run_of_agent(agent, report["returns"]), table):
         return f"Recorded in {table}"

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from iris_core.config.schema import TrainingConfig
 from iris_core.data.replay_buffer import Replay
+from iris_core.envs.atari_100k import human_normalised
 from iris_core.evaluation.final_test import FINAL_SEED, OWN, Row, final_test
 from iris_core.evaluation.test_play import (
     Evaluation,
@@ -19,9 +20,13 @@ from iris_core.evaluation.test_play import (
     standard_error,
 )
 from iris_core.models.agent import Agent
+from iris_core.plotting.learning_curve import (
+    learning_curve,
+    result_table,
+    save_learning_curve,
+)
 from iris_core.runtime.files import write_atomic
-from iris_core.scores import human_normalised
-from iris_core.training import checkpoint, pictures
+from iris_core.training import checkpoint
 from iris_core.training.callback import Callback, Result
 from iris_core.training.held_out import held_out
 from iris_core.training.logger import Logger, make_loggers
@@ -142,20 +147,20 @@ class FinalTester(Callback):
             save_final_media(agent, run, played.kept[0])
         draw_learning_curve(run, table)
         write_atomic(run.path / "results.json", results_json(state, played, table))
-        tqdm.write("\n" + pictures.result_table(table))
+        tqdm.write("\n" + result_table(table))
         result.returns, result.table = played.returns, table
 
 
 def draw_learning_curve(run: Run, table: Sequence[Row]) -> None:
     """The tests of a run so far, and what its agent is compared with."""
     tested = pd.read_csv(run.metrics).dropna(subset=["test/return"])
-    pictures.learning_curve(
+    figure = learning_curve(
         tested["env_steps"].tolist(),
         tested["test/return"].tolist(),
         {name: mean for name, mean, _ in table if mean is not None and name != OWN},
         run.config.env.game,
-        run.path / "learning_curve.png",
     )
+    save_learning_curve(figure, run.path / "learning_curve.png")
 
 
 def results_json(state: TrainingState, played: Evaluation, table: Sequence[Row]) -> str:

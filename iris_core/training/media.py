@@ -14,7 +14,12 @@ from iris_core.data.sampler import SegmentSampler
 from iris_core.dream import DreamEnv, imagine
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.agent import Agent
-from iris_core.training import pictures
+from iris_core.plotting.contact_sheet import (
+    comparison_sheet,
+    reconstruction_sheet,
+    save_png,
+    trajectory_sheet,
+)
 from iris_core.training.runs import Run
 
 SHEET_FRAMES = 40  # on a contact sheet
@@ -29,13 +34,13 @@ def save_epoch_media(agent: Agent, run: Run, replay: Replay, epoch: int) -> None
     sampler, length = SegmentSampler(replay), config.burn_in + 1
     batch = sampler.sample(8, length, "end", random.Random(epoch)).to(agent.device)
     real = batch.frames[:, -1]  # (B, 3, 64, 64)
-    sheet = pictures.reconstruction_sheet(
+    sheet = reconstruction_sheet(
         to_pixels(real), to_pixels(agent.tokenizer.reconstruct(real))
     )
-    pictures.save_png(sheet, run.reconstructions / f"{name}.png")
+    save_png(sheet, run.reconstructions / f"{name}.png")
     rollout = imagine(agent, batch, max(config.horizon, ROLLOUT_STEPS))
     folder = run.episodes("imagination")
-    sheet = pictures.trajectory_sheet(
+    sheet = trajectory_sheet(
         to_pixels(rollout.frames[0]),
         rollout.rewards[0].cpu().numpy(),
         rollout.ends[0].cpu().numpy(),
@@ -43,7 +48,7 @@ def save_epoch_media(agent: Agent, run: Run, replay: Replay, epoch: int) -> None
         agent.actions,
         f"A dream of {agent.game}, epoch {epoch}",
     )
-    pictures.save_png(sheet, folder / f"{name}.png")
+    save_png(sheet, folder / f"{name}.png")
     best = int(rollout.rewards.sum(1).argmax())
     imagined_episode(rollout, best).save(folder / "best.npz")
 
@@ -51,7 +56,7 @@ def save_epoch_media(agent: Agent, run: Run, replay: Replay, epoch: int) -> None
 def save_final_media(agent: Agent, run: Run, episode: Episode) -> None:
     """The end of a test episode, and its middle beside the dream of it."""
     tail = slice(max(0, len(episode) - SHEET_FRAMES), None)
-    sheet = pictures.trajectory_sheet(
+    sheet = trajectory_sheet(
         episode.frames[tail].transpose(0, 2, 3, 1),
         episode.rewards[tail],
         episode.ends[tail],
@@ -59,9 +64,9 @@ def save_final_media(agent: Agent, run: Run, episode: Episode) -> None:
         agent.actions,
         f"{agent.game}: the end of a test episode",
     )
-    pictures.save_png(sheet, run.episodes("test") / "final.png")
+    save_png(sheet, run.episodes("test") / "final.png")
     sheet = comparison(agent, episode)
-    pictures.save_png(sheet, run.episodes("imagination") / "final.png")
+    save_png(sheet, run.episodes("imagination") / "final.png")
 
 
 @torch.no_grad()
@@ -76,7 +81,7 @@ def comparison(agent: Agent, episode: Episode) -> np.ndarray:
     dreamed = [dream.reset(past, actions[:, : context - 1])]
     for t in range(context - 1, actions.shape[1] - 1):
         dreamed.append(dream.step(actions[:, t])[0])
-    return pictures.comparison_sheet(
+    return comparison_sheet(
         to_pixels(batch.frames[0, context - 1 :]),
         to_pixels(torch.cat(dreamed)),
         actions[0, context - 1 :].cpu().numpy(),

@@ -1,1 +1,1 @@
-"""What the notebooks share: artefacts, one style of picture, and checked exercises."""
+"""What the notebooks share: agents, one style of picture, checked exercises."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import nbformat
 import pytest
-from lessons.series import FOLDER, SERIES
+from lessons.build.series import FOLDER, SERIES
 
 from iris_core.tools.benchmarks.browser import RUN_ALL, notebook_at, write_notebook
 

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from iris_core.config.schema import Config
-from iris_core.figures.style import BLUE, ORANGE, STYLE, WIDTH
+from iris_core.plotting.palette import BLUE, ORANGE
 from iris_core.tools.benchmarks import ablation, parts, roofline, run_cost
+from iris_core.tools.figures.style import STYLE, WIDTH
 from iris_core.training.state import TrainingState
 
 Report = dict[str, Any]

@@ -14,11 +14,11 @@ import numpy as np
 from iris_core.config.schema import ConfigError
 from iris_core.data.episode import Episode
 from iris_core.data.replay_buffer import INDEX, Replay
+from iris_core.plotting.contact_sheet import save_png, trajectory_sheet
 from iris_core.runtime.files import write_atomic, write_whole
 from iris_core.tools.play.render import render, upscale
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.worlds import Node
-from iris_core.training.pictures import save_png, trajectory_sheet
 
 SESSION_PANELS = ("attention", "tree", "twin")  # not of a single node: not recorded
 CRF = "12"  # of x264: errors in flat areas stay invisible

@@ -19,20 +19,12 @@ from PIL import Image, ImageDraw
 from iris_core.config.schema import ConfigError
 from iris_core.data.frames import to_pixels
 from iris_core.play.imagination import attention as attention_weights
+from iris_core.plotting.contact_sheet import enlarge, text_width, white_sheet, write
+from iris_core.plotting.error_map import error_map
+from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.side_by_side import DIVERGED
 from iris_core.tools.play.worlds import Node, unpack
-from iris_core.training.pictures import (
-    BLUE,
-    FAINT,
-    INK,
-    VERMILLION,
-    enlarge,
-    error_map,
-    text_width,
-    white_sheet,
-    write,
-)
 
 SIDE = 256  # of a panel
 WIDE = 2 * SIDE
@@ -43,7 +35,7 @@ COLUMNS, COLUMN, LEFT = 9, 50, 56  # their frames, the width of one, the left ma
 MAX_NATS = 8.0  # the top of the colour scale
 BLOCKS = 4  # shown with their attention weights
 NEAREST = Image.Resampling.NEAREST
-ORANGE, GREY = "#E69F00", "#d0d0d0"
+GREY = "#d0d0d0"
 
 
 def action_name(session: Session, node: Node) -> str:

@@ -6,9 +6,8 @@ import sys
 from dataclasses import dataclass, field
 
 from iris_core.config import Config
-from iris_core.final_test import final_test
-from iris_core.run_table import run_row
 from iris_core.tools.benchmarks.run_cost import Seconds, span, training_minutes
+from iris_core.tools.scores.run_records import final_test, run_row
 from iris_core.tools.sweep.plan import Sweep
 from iris_core.tools.sweep.work import ATTEMPTS
 from iris_core.training.logger import read

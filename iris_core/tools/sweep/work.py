@@ -22,13 +22,17 @@ import torch
 
 from iris_core.config import ConfigError, config_from_dict, config_to_dict
 from iris_core.device import resolve_device
-from iris_core.final_test import final_test
-from iris_core.own_runs import METRICS, append_run, run_of_json
-from iris_core.run_table import run_table
 from iris_core.runtime.files import write_atomic
 from iris_core.tools.benchmarks.command import default_file
 from iris_core.tools.benchmarks.parts import measure
 from iris_core.tools.benchmarks.run_cost import Seconds, benchmark_seconds, seconds_of
+from iris_core.tools.scores.run_records import (
+    METRICS,
+    append_run,
+    final_test,
+    run_of_json,
+    run_table,
+)
 from iris_core.tools.sweep.plan import Sweep
 from iris_core.training import checkpoint
 from iris_core.training.callbacks import default_callbacks

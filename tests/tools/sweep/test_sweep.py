@@ -17,12 +17,17 @@ import torch
 from iris_core import cli
 from iris_core.config import ConfigError, load_config
 from iris_core.envs import ATARI_100K
-from iris_core.final_test import BLIND, final_test, final_tests
+from iris_core.evaluation.final_test import BLIND
 from iris_core.models.agent import Agent
-from iris_core.own_runs import learning_curves, own_runs
-from iris_core.run_table import run_table
 from iris_core.tools.benchmarks import parts
 from iris_core.tools.benchmarks.run_cost import training_minutes
+from iris_core.tools.scores.run_records import (
+    final_test,
+    final_tests,
+    learning_curves,
+    own_runs,
+    run_table,
+)
 from iris_core.tools.sweep import work
 from iris_core.tools.sweep.plan import LAPTOP, Sweep, read_sweep
 from iris_core.tools.sweep.run import run_sweep

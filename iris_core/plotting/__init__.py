@@ -1,0 +1,1 @@
+"""What all pictures share: colours, frames in rows, contact sheets, learning curves."""

@@ -1,0 +1,1 @@
+"""The pictures of the notebooks: one file a notebook, one style, and sliders."""
