@@ -44,7 +44,7 @@ class Film:
 
     @property
     def right_for(self) -> int:
-        """Steps before the dream's chicken is lost: three frames running, it is not seen
+        """Steps before the chicken of the dream is lost: for three frames it is not seen
         or not within NEAR rows of the real one."""
         near = np.abs(chicken_row(self.dreamed) - chicken_row(self.real)) <= NEAR
         lost = ~near[:-2] & ~near[1:-1] & ~near[2:]
