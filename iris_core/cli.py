@@ -16,7 +16,8 @@ from dataclasses import Field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iris_core.config.schema import ConfigError, departures, shown, walk
+from iris_core.config.departures import departures
+from iris_core.config.setting import ConfigError, shown, walk
 from iris_core.runtime.command_line import (
     BAD_INPUT,
     INTERRUPTED,
@@ -27,7 +28,7 @@ from iris_core.runtime.command_line import (
 from iris_core.tools.command import add_tools, record_score, where_to_record
 
 if TYPE_CHECKING:
-    from iris_core.models.agent import Agent
+    from iris_core.agent import Agent
     from iris_core.training.state import TrainingState
 
 EXAMPLES = """\
@@ -184,8 +185,8 @@ def train(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """iris resume RUN [--device DEVICE]"""
+    from iris_core.runtime.run_folder import Run
     from iris_core.training import checkpoint
-    from iris_core.training.runs import Run
 
     run = Run.open(args.folder)
     run.config.device = args.device or run.config.device
@@ -233,9 +234,9 @@ def evaluate(args: argparse.Namespace) -> int:
 def test_report(agent: Agent, args: argparse.Namespace) -> dict[str, Any]:
     """Test episodes of an agent, and what they say about it, ready for JSON."""
     from iris_core.config import check
-    from iris_core.device import resolve_device
     from iris_core.envs.atari_100k import human_normalised
     from iris_core.evaluation import test_play
+    from iris_core.runtime.device import resolve_device
 
     config = agent.config
     config.seed, config.device = args.seed, args.device or config.device

@@ -14,15 +14,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from iris_core.agent import Agent
 from iris_core.config.check import nearest
 from iris_core.config.departures import Config
 from iris_core.config.setting import ConfigError
-from iris_core.device import resolve_device
 from iris_core.envs import ATARI_100K
-from iris_core.models.agent import Agent
 from iris_core.models.vqgan import FRAME_SIZE
+from iris_core.runtime.device import resolve_device
 from iris_core.runtime.files import read_tensors
-from iris_core.training.runs import Run
+from iris_core.runtime.run_folder import Run
 
 AGENTS = Path(__file__).resolve().parents[1] / "data" / "agents"  # of the repository
 REPOSITORY = "eloialonso/iris"  # on the Hugging Face Hub

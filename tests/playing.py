@@ -7,8 +7,8 @@ from functools import cache
 
 import torch
 
+from iris_core.agent import Agent
 from iris_core.config import Config, load_config
-from iris_core.models.agent import Agent
 from iris_core.tools.play.session import Session
 
 MODES = {

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iris_core.agent import Agent
 from iris_core.config import Config, load_config
 from iris_core.data.replay_buffer import Replay
-from iris_core.models.agent import Agent
+from iris_core.runtime.run_folder import Run
 from iris_core.training import checkpoint
 from iris_core.training.callback import Callback, Result
-from iris_core.training.runs import Run
 from iris_core.training.schedule import COMPONENTS, phases
 from iris_core.training.state import TrainingState
 from iris_core.training.train import train_state

@@ -14,7 +14,7 @@ from lessons.build.series import FOLDER, SERIES, repository
 def page() -> str:
     cells = [
         nbformat.v4.new_markdown_cell(
-            f"$e^x$ [next]({SERIES[1].file}#why) [code](../iris_core/dream.py#L3)"
+            f"$e^x$ [next]({SERIES[1].file}#why) [code](../iris_core/agent.py#L3)"
         ),
         nbformat.v4.new_code_cell("install()", metadata={"tags": ["install"]}),
         nbformat.v4.new_code_cell("1 + 1"),
@@ -25,7 +25,7 @@ def page() -> str:
 def test_links_lead_to_pages_and_sources() -> None:
     html = page()
     assert f'href="{SERIES[1].file.replace(".ipynb", ".html")}#why"' in html
-    assert f"https://github.com/{repository()}/blob/main/iris_core/dream.py#L3" in html
+    assert f"https://github.com/{repository()}/blob/main/iris_core/agent.py#L3" in html
     assert ".ipynb" not in html
 
 

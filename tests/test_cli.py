@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from iris_core import cli
+from iris_core.agent import Agent, Card
 from iris_core.config import (
     Config,
     config_to_yaml,
     load_config,
     walk,
 )
-from iris_core.models.agent import Agent, Card
+from iris_core.runtime.run_folder import Run
 from iris_core.tools.scores import run_records
 from iris_core.tools.scores.run_records import own_runs
 from iris_core.training.components import DivergedError
-from iris_core.training.runs import Run
 
 
 def iris(*arguments):

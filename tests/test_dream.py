@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from iris_core.agent import Agent, categorical, greedy
 from iris_core.config import Config, load_config
-from iris_core.dream import DreamEnv, fill_left, imagine
+from iris_core.data.batch import Batch
+from iris_core.imagination.rollout import fill_left, imagine
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.models.actor_critic import Rollout
-from iris_core.models.agent import Agent, categorical, greedy
-from iris_core.replay import Batch
 from iris_core.variants.target_critic import TargetCritic
 
 BLOCKS = 4  # that the world models of these tests remember

@@ -8,7 +8,7 @@ from playing import make_agent
 
 import iris_core.envs  # noqa: F401, registers
 from iris_core.config import ConfigError
-from iris_core.dream_gym import Dreams
+from iris_core.imagination.gym_env import Dreams
 
 MODES = ["parallel", "autoregressive"]
 

@@ -16,7 +16,8 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iris_core.config.schema import ConfigError, EnvConfig
+from iris_core.config.paper import EnvConfig
+from iris_core.config.setting import ConfigError
 from iris_core.envs import (
     ATARI_100K,
     CatchEnv,

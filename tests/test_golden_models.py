@@ -15,15 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iris_core.agent import Agent, greedy
 from iris_core.config import Config
-from iris_core.device import refuse_tf32
-from iris_core.dream import DreamEnv, imagine
-from iris_core.graphed_dream import GraphedDream
+from iris_core.data.batch import Batch
+from iris_core.imagination.graphed_env import GraphedDream
+from iris_core.imagination.rollout import imagine
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.models.actor_critic import Rollout, lambda_returns
-from iris_core.models.agent import Agent, greedy
 from iris_core.models.base_world_model import BaseWorldModel, WorldModelOutput
 from iris_core.pretrained import load_published, read_config, to_published
-from iris_core.replay import Batch
+from iris_core.runtime.device import refuse_tf32
 
 DEVICE = os.environ.get("IRIS_TEST_DEVICE", "cpu")
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from iris_core.agent import Agent
 from iris_core.config import load_config
-from iris_core.cuda_graph import Outputs, Recorded
-from iris_core.dream import DreamEnv, imagine
-from iris_core.graphed_dream import GraphedDream
-from iris_core.models.agent import Agent
-from iris_core.replay import Batch
+from iris_core.data.batch import Batch
+from iris_core.imagination.graphed_env import GraphedDream
+from iris_core.imagination.rollout import imagine
+from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.runtime.cuda_graphs import Outputs, Recorded
 
 ROWS = 3
 CONVOLUTIONS = ["tokenizer.architecture=vqgan", "tokenizer.channels=32"]

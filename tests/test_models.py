@@ -13,15 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from iris_core.config import Config, ConfigError, load_config
-from iris_core.dream import imagine
-from iris_core.models import vqgan
-from iris_core.models.actor_critic import (
-    ActorCritic,
-    Rollout,
-    lambda_returns,
-)
-from iris_core.models.agent import (
+from iris_core.agent import (
     Agent,
     Card,
     categorical,
@@ -29,11 +21,19 @@ from iris_core.models.agent import (
     make_actor_critic,
     make_tokenizer,
 )
+from iris_core.config import Config, ConfigError, load_config
+from iris_core.data.batch import Batch
+from iris_core.imagination.rollout import imagine
+from iris_core.models import vqgan
+from iris_core.models.actor_critic import (
+    ActorCritic,
+    Rollout,
+    lambda_returns,
+)
 from iris_core.models.base_world_model import BaseWorldModel
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.transformer import Dropout
 from iris_core.models.world_model import WorldModel
-from iris_core.replay import Batch
 from iris_core.variants.kmeans import kmeans
 from iris_core.variants.parallel_world_model import ParallelWorldModel
 from iris_core.variants.patch_tokenizer import PatchTokenizer

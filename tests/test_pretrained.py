@@ -11,8 +11,8 @@ import torch
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from torch import Tensor
 
+from iris_core.agent import Agent
 from iris_core.config import Config, ConfigError, departures, load_config
-from iris_core.models.agent import Agent
 from iris_core.models.lpips import LPIPS, load_lpips
 from iris_core.pretrained import (
     from_published,
@@ -21,7 +21,7 @@ from iris_core.pretrained import (
     shipped_agents,
     to_published,
 )
-from iris_core.training.runs import Run
+from iris_core.runtime.run_folder import Run
 
 GOLDEN = Path(__file__).parent / "golden"
 Tensors = dict[str, Tensor]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from iris_core.config import ConfigError, load_config
-from iris_core.training import runs
-from iris_core.training.runs import Run
+from iris_core.runtime import run_folder as runs
+from iris_core.runtime.run_folder import Run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch
 from iris_core.runtime.files import write_whole
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch, SegmentId
 from iris_core.data.episode import Episode, stack_segments
 from iris_core.runtime.files import write_whole

@@ -31,6 +31,6 @@ __all__ = [
 gym.register(id="iris/Catch-v0", entry_point="iris_core.envs.catch:CatchEnv")
 gym.register(
     id="iris/Dream-v0",
-    entry_point="iris_core.dream_gym:DreamGymEnv",
-    vector_entry_point="iris_core.dream_gym:DreamVectorEnv",
+    entry_point="iris_core.imagination.gym_env:DreamGymEnv",
+    vector_entry_point="iris_core.imagination.gym_env:DreamVectorEnv",
 )

@@ -23,7 +23,7 @@ import numpy as np
 from ale_py import roms
 from PIL import Image
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.envs.game import FRAME_SHAPE, Game, State
 
 Mode = Literal["train", "test"]

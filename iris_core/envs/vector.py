@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from iris_core.config.schema import EnvConfig
+from iris_core.config.paper import EnvConfig
 from iris_core.envs.atari import Mode, make_atari
 from iris_core.envs.catch import CatchEnv
 from iris_core.envs.game import Game, State, as_game

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iris_core.config.schema import EnvConfig
+from iris_core.config.paper import EnvConfig
 from iris_core.envs.game import Game
 from iris_core.envs.vector import make_env
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from iris_core.config.schema import Config
+from iris_core.agent import Agent
+from iris_core.config.departures import Config
 from iris_core.envs.atari_100k import REFERENCE
 from iris_core.evaluation.baselines import (
     best_constant_action,
@@ -14,7 +15,6 @@ from iris_core.evaluation.baselines import (
     random_returns,
 )
 from iris_core.evaluation.test_play import Evaluation, evaluate, standard_error
-from iris_core.models.agent import Agent
 
 FINAL_SEED = 20_000  # the best agent was chosen on other episodes
 OWN, RANDOM, CONSTANT = "this agent", "random", "best constant action"  # of its rows

@@ -17,16 +17,16 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from tqdm.auto import tqdm
 
-from iris_core.config.schema import EnvConfig
-from iris_core.cuda_graph import fast
+from iris_core.agent import Agent
+from iris_core.config.paper import EnvConfig
+from iris_core.data.episode import Episode, EpisodeStats, one_step
 from iris_core.data.frames import to_frames
-from iris_core.device import autocast_for
+from iris_core.data.replay_buffer import Replay
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
-from iris_core.models.agent import Agent
 from iris_core.pretrained import load_agent
-from iris_core.replay import Episode, EpisodeStats, Replay
-from iris_core.training.collect import one_step
+from iris_core.runtime.cuda_graphs import fast
+from iris_core.runtime.device import autocast_for
 
 
 @dataclass

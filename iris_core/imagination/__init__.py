@@ -1,0 +1,1 @@
+"""Imagination: the world model as an environment, and a policy that acts in it."""

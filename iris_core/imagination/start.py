@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iris_core.agent import Agent
 from iris_core.data.frames import to_frames
 from iris_core.envs import Game, make_env
 from iris_core.envs.game import State as GameState
 from iris_core.models.actor_critic import State as Memory
-from iris_core.models.agent import Agent
 
 WARM_UP = 60  # steps of play, at most, before a dream's first frame
 PATIENCE = 120  # more of them, at most, until something moves

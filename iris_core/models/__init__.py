@@ -1,0 +1,1 @@
+"""The paper's three networks and their losses, and nothing else."""

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from iris_core.config.schema import WorldModelConfig
+from iris_core.config.departures import WorldModelConfig
+from iris_core.data.batch import Batch
 from iris_core.models.losses import Losses
 from iris_core.models.transformer import KVCache, Transformer
-from iris_core.replay import Batch
 
 IGNORE = -100  # the label of a position that is not trained on
 

@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from iris_core.plotting.error_map import ERROR_MAX, colour_errors, error_map
 from iris_core.plotting.palette import BLUE, FAINT, INK, VERMILLION
-from iris_core.training.runs import write_atomic
+from iris_core.runtime.run_folder import write_atomic
 
 SCALE = 2  # a pixel of a frame becomes 2x2
 TILE = 64 * SCALE  # the side of a drawn frame

@@ -1,0 +1,1 @@
+"""What a run stands on: devices, files, its folder, the command line."""

@@ -10,7 +10,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:

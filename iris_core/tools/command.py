@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.runtime.command_line import (
     BAD_INPUT,
     INTERRUPTED,
@@ -21,7 +21,7 @@ from iris_core.runtime.command_line import (
 from iris_core.tools.play.options import add_play_options, add_record_options
 
 if TYPE_CHECKING:
-    from iris_core.models.agent import Agent
+    from iris_core.agent import Agent
 
 SWEEP_HELP = [
     "settings of the sweep; any of iris train may follow:",

@@ -1,0 +1,1 @@
+"""The training loop (algorithm 1), and what goes on beside it."""

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pandas as pd
 from tqdm.auto import tqdm
 
-from iris_core.config.schema import TrainingConfig
+from iris_core.agent import Agent
+from iris_core.config.departures import TrainingConfig
 from iris_core.data.replay_buffer import Replay
 from iris_core.envs.atari_100k import human_normalised
 from iris_core.evaluation.final_test import FINAL_SEED, OWN, Row, final_test
@@ -19,19 +20,18 @@ from iris_core.evaluation.test_play import (
     own_randomness,
     standard_error,
 )
-from iris_core.models.agent import Agent
+from iris_core.evaluation.world_model_metrics import held_out
 from iris_core.plotting.learning_curve import (
     learning_curve,
     result_table,
     save_learning_curve,
 )
 from iris_core.runtime.files import write_atomic
+from iris_core.runtime.run_folder import Run
 from iris_core.training import checkpoint
 from iris_core.training.callback import Callback, Result
-from iris_core.training.held_out import held_out
 from iris_core.training.logger import Logger, make_loggers
 from iris_core.training.media import save_epoch_media, save_final_media
-from iris_core.training.runs import Run
 from iris_core.training.schedule import is_last
 from iris_core.training.state import TrainingState
 

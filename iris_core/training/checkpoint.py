@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.data.replay_buffer import Replay
-from iris_core.device import resolve_device
+from iris_core.runtime.device import resolve_device
 from iris_core.runtime.files import write_whole
-from iris_core.training.runs import Run
+from iris_core.runtime.run_folder import Run
 from iris_core.training.state import TrainingState
 
 FILE = "last.pt"

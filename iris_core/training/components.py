@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from iris_core.config.schema import ConfigError, InitConfig, UpdatesConfig
+from iris_core.agent import Agent
+from iris_core.config.departures import InitConfig, UpdatesConfig
+from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch
 from iris_core.data.replay_buffer import Replay
 from iris_core.data.sampler import SegmentSampler, sample_frames
-from iris_core.dream import DreamEnv, imagine
-from iris_core.graphed_dream import GraphedDream
+from iris_core.imagination.graphed_env import GraphedDream
+from iris_core.imagination.rollout import imagine
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.models.actor_critic import Rollout
-from iris_core.models.agent import Agent
 from iris_core.models.losses import Losses
 from iris_core.pretrained import load_agent
 from iris_core.training.schedule import COMPONENTS, learning_rate

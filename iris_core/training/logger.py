@@ -14,7 +14,7 @@ from torch import Tensor
 
 from iris_core.config import Config, ConfigError
 from iris_core.runtime.files import write_atomic
-from iris_core.training.runs import Run
+from iris_core.runtime.run_folder import Run
 
 
 class Meter:

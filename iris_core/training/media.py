@@ -7,20 +7,21 @@ import random
 import numpy as np
 import torch
 
+from iris_core.agent import Agent
 from iris_core.data.episode import Episode
 from iris_core.data.frames import to_pixels
 from iris_core.data.replay_buffer import Replay
 from iris_core.data.sampler import SegmentSampler
-from iris_core.dream import DreamEnv, imagine
+from iris_core.imagination.rollout import imagine
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.models.actor_critic import Rollout
-from iris_core.models.agent import Agent
 from iris_core.plotting.contact_sheet import (
     comparison_sheet,
     reconstruction_sheet,
     save_png,
     trajectory_sheet,
 )
-from iris_core.training.runs import Run
+from iris_core.runtime.run_folder import Run
 
 SHEET_FRAMES = 40  # on a contact sheet
 COMPARED_FRAMES = 20  # of a dream beside the real game

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from iris_core.config.schema import Config, UpdatesConfig
+from iris_core.config.departures import Config, UpdatesConfig
 
 COMPONENTS = ("tokenizer", "world_model", "actor_critic")  # in an epoch's order
 WARM_START, COLLECT = "warm_start", "collect"

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
+from iris_core.agent import Agent, Card
 from iris_core.config import Config, preset_of
 from iris_core.data.replay_buffer import Replay
-from iris_core.device import bf16_autocast, set_up_device, wants_bf16
 from iris_core.envs.game import action_meanings
 from iris_core.envs.vector import make_vector
-from iris_core.models.agent import Agent, Card
-from iris_core.training.collect import Collector
+from iris_core.runtime.device import bf16_autocast, set_up_device, wants_bf16
+from iris_core.runtime.run_folder import Run
+from iris_core.training.collector import Collector
 from iris_core.training.components import (
     ActorCriticComponent,
     Component,
@@ -25,7 +26,6 @@ from iris_core.training.components import (
     init_components,
 )
 from iris_core.training.logger import Meter
-from iris_core.training.runs import Run
 from iris_core.training.token_cache import TokenCache
 from iris_core.variants.exploration import make_random_policy
 from iris_core.variants.loss_priority import LossPriorities

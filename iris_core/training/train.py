@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iris_core.config import Config, ConfigError, load_config
+from iris_core.runtime.run_folder import Run
 from iris_core.training.callback import Callback, Result
 from iris_core.training.callbacks import default_callbacks
-from iris_core.training.runs import Run
 from iris_core.training.state import TrainingState
 from iris_core.training.trainer import Trainer
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iris_core.config.schema import Config
+from iris_core.config.departures import Config
 
 BIAS_STEPS = 250  # mean steps that a player keeps its bias
 CONCENTRATION = 0.5  # of the Dirichlet they are drawn from: a few actions stand out

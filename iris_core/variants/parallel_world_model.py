@@ -19,7 +19,8 @@ from einops import rearrange
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
-from iris_core.config.schema import ConfigError, WorldModelConfig
+from iris_core.config.departures import WorldModelConfig
+from iris_core.config.setting import ConfigError
 from iris_core.models.base_world_model import NextFrame, Sampler, WorldModelOutput
 from iris_core.models.transformer import KVCache, Transformer
 from iris_core.models.world_model import head, init_weights

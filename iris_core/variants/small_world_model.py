@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from iris_core.config.schema import WorldModelConfig
+from iris_core.config.departures import WorldModelConfig
+from iris_core.data.batch import Batch
 from iris_core.models.base_world_model import (
     BaseWorldModel,
     cross_entropy,
@@ -25,7 +26,6 @@ from iris_core.models.base_world_model import (
 )
 from iris_core.models.losses import Losses
 from iris_core.models.world_model import WorldModel
-from iris_core.replay import Batch
 
 
 @dataclass(kw_only=True)

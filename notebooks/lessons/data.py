@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from iris_core.config.schema import ConfigError
-from iris_core.models.agent import Agent
-from iris_core.replay import Replay
+from iris_core.agent import Agent
+from iris_core.config.setting import ConfigError
+from iris_core.data.replay_buffer import Replay
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 SCALES = ("smoke", "tutorial", "paper")

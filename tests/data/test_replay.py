@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch
 from iris_core.data.episode import Episode
 from iris_core.data.replay_buffer import Replay

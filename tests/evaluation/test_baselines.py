@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from iris_core.config.schema import EnvConfig
+from iris_core.config.paper import EnvConfig
 from iris_core.envs import make_env
 from iris_core.evaluation.baselines import (
     best_constant_action,

@@ -9,11 +9,11 @@ import torch
 from running import make_agent
 from torch import Tensor
 
+from iris_core.agent import Agent
 from iris_core.data.episode import Episode
 from iris_core.data.replay_buffer import Replay
 from iris_core.data.sampler import SegmentSampler
-from iris_core.models.agent import Agent
-from iris_core.training.held_out import held_out
+from iris_core.evaluation.world_model_metrics import held_out
 
 
 def make_replay(lengths: list[int]) -> Replay:

@@ -13,8 +13,8 @@ from lessons.exercises import nb00 as check
 from lessons.plots import nb00_diagram
 
 from iris_core.config import schema
+from iris_core.data.batch import Batch
 from iris_core.models import actor_critic, tokenizer, world_model
-from iris_core.replay import Batch
 
 LESSON = series.SERIES[0]
 NAMES = {

@@ -23,9 +23,9 @@ from lessons.plots.nb05_dreams import (
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from iris_core.dream import DreamEnv
+from iris_core.agent import greedy
 from iris_core.envs import CatchEnv
-from iris_core.models.agent import greedy
+from iris_core.imagination.world_model_env import DreamEnv
 
 
 def test_a_step_is_that_of_a_dream() -> None:

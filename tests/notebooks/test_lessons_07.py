@@ -8,7 +8,7 @@ from lessons.plots import nb07_live as live
 from running import StopAt, resume, train
 
 from iris_core.config import load_config
-from iris_core.training.runs import Run
+from iris_core.runtime.run_folder import Run
 from iris_core.training.schedule import phases
 from iris_core.training.state import TrainingState
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from lessons.exercises import nb10 as exercises
 
+from iris_core.agent import Agent
 from iris_core.config import load_config
-from iris_core.dream import DreamEnv
-from iris_core.models.agent import Agent
+from iris_core.imagination.world_model_env import DreamEnv
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 5, 12])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from iris_core import device as device_module
 from iris_core.config import Config, ConfigError
-from iris_core.device import autocast_for, resolve_device, wants_bf16
+from iris_core.runtime import device as device_module
+from iris_core.runtime.device import autocast_for, resolve_device, wants_bf16
 
 
 def test_devices():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.runtime.files import read_tensors, write_atomic
 
 

@@ -5,8 +5,8 @@ from copy import deepcopy
 import torch
 from running import make_state, same, train
 
+from iris_core.agent import Agent
 from iris_core.data.episode import EpisodeStats
-from iris_core.models.agent import Agent
 from iris_core.training import callbacks, checkpoint
 
 

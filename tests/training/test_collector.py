@@ -5,11 +5,11 @@ import pytest
 import torch
 from running import make_agent
 
+from iris_core.agent import Agent, greedy
 from iris_core.data.frames import to_frames
 from iris_core.data.replay_buffer import Replay
 from iris_core.envs import make_vector
-from iris_core.models.agent import Agent, greedy
-from iris_core.training.collect import Collector
+from iris_core.training.collector import Collector
 from iris_core.variants.exploration import StickyRandomPolicy
 
 

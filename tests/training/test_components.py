@@ -9,7 +9,7 @@ import torch
 from running import make_state, resume, same, train
 from torch import nn
 
-from iris_core.config.schema import UpdatesConfig
+from iris_core.config.departures import UpdatesConfig
 from iris_core.models.losses import Losses
 from iris_core.training.components import Component, DivergedError
 

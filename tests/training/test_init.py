@@ -4,9 +4,9 @@ import pytest
 import torch
 from running import make_agent, make_state, networks_of, resume, run_to, same
 
+from iris_core.agent import Agent
 from iris_core.config import ConfigError
 from iris_core.envs.catch import BACKGROUND
-from iris_core.models.agent import Agent
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from iris_core.config import ConfigError, load_config
+from iris_core.runtime.run_folder import Run
 from iris_core.training.logger import (
     CsvLogger,
     Meter,
@@ -16,7 +17,6 @@ from iris_core.training.logger import (
     WandbLogger,
     make_loggers,
 )
-from iris_core.training.runs import Run
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from iris_core.config import Config, load_config
-from iris_core.config.schema import UpdatesConfig
+from iris_core.config.departures import UpdatesConfig
 from iris_core.training.schedule import annealed, learning_rate, phases, updates_in
 
 

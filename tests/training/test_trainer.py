@@ -27,16 +27,16 @@ from running import (
     train,
 )
 
+from iris_core.agent import Agent
 from iris_core.config import ConfigError
 from iris_core.data.episode import Episode
-from iris_core.models.agent import Agent
 from iris_core.models.losses import Losses
+from iris_core.runtime.run_folder import Run
 from iris_core.training import checkpoint
 from iris_core.training import trainer as trainer_module
 from iris_core.training.callback import Callback
 from iris_core.training.callbacks import default_callbacks
 from iris_core.training.components import DivergedError
-from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 
 BREAKOUT = [

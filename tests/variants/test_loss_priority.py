@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from iris_core.config import load_config
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch
 from iris_core.data.episode import Episode
 from iris_core.data.replay_buffer import Replay

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iris_core.device import bf16_autocast
-from iris_core.dream import DreamEnv
 from iris_core.evaluation.test_play import own_randomness
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.models import vqgan
+from iris_core.runtime.device import bf16_autocast
 from iris_core.tools.benchmarks import parts, reference
 from iris_core.training.state import TrainingState
 

@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 
 import iris_core
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 180  # seconds for one thing to happen on a busy machine

@@ -14,15 +14,15 @@ from gymnasium.vector import AutoresetMode
 from torch import nn
 
 from iris_core.config import Config
-from iris_core.cuda_graph import fast
 from iris_core.data.frames import to_frames
-from iris_core.device import resolve_device
 from iris_core.envs.vector import make_vector
 from iris_core.evaluation.test_play import TestPlay
 from iris_core.models.lpips import LPIPS
+from iris_core.runtime.cuda_graphs import fast
+from iris_core.runtime.device import resolve_device
+from iris_core.runtime.run_folder import Run
 from iris_core.tools.benchmarks.timing import Part, Timing, timed
 from iris_core.training.components import Component
-from iris_core.training.runs import Run
 from iris_core.training.state import TrainingState
 from iris_core.training.trainer import Trainer
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from iris_core.agent import Agent
 from iris_core.config import ConfigError, load_config
 from iris_core.envs import action_meanings, make_env
-from iris_core.models.agent import Agent
 from iris_core.runtime.files import write_atomic
 from iris_core.tools.benchmarks import browser
 from iris_core.tools.benchmarks.browser import wait

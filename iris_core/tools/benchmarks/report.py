@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from iris_core.config.schema import Config
+from iris_core.config.departures import Config
 from iris_core.plotting.palette import BLUE, ORANGE
 from iris_core.tools.benchmarks import ablation, parts, roofline, run_cost
 from iris_core.tools.figures.style import STYLE, WIDTH

@@ -12,8 +12,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from iris_core.config.schema import Config
-from iris_core.models.agent import Agent
+from iris_core.agent import Agent
+from iris_core.config.departures import Config
 from iris_core.tools.benchmarks.timing import timed
 
 SIZE = 2048  # of the matrices whose product shows the peak rate

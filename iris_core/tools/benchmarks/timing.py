@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from iris_core.config import Config
-from iris_core.training.runs import find_versions
+from iris_core.runtime.run_folder import find_versions
 
 SHORTEST = 0.1  # seconds of a repeat: what is quicker is done several times in it
 

@@ -16,14 +16,15 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from iris_core.agent import Agent
+from iris_core.data.batch import Batch
+from iris_core.data.episode import Episode, stack_segments
 from iris_core.data.frames import to_pixels
-from iris_core.dream import imagine
+from iris_core.imagination.rollout import imagine
 from iris_core.models.actor_critic import Rollout
-from iris_core.models.agent import Agent
 from iris_core.plotting.error_map import error_map
 from iris_core.plotting.frame_strip import draw_frame, frame_strip, outline
 from iris_core.plotting.palette import BLUE, ORANGE, PINK
-from iris_core.replay import Batch, Episode, stack_segments
 from iris_core.tools.figures.style import WIDTH, note, styled
 
 EVERY = 3  # steps between the frames of a dream that are shown

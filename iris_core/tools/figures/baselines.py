@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
 from iris_core.plotting.palette import GREEN, INK, ORANGE, PINK
 from iris_core.tools.figures import style

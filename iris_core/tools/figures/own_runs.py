@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
 from iris_core.plotting.learning_curve import step_axis
 from iris_core.plotting.palette import BLUE, FAINT, INK, SKY

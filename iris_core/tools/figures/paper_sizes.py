@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from iris_core.agent import PARTS
 from iris_core.config import Config, config_from_yaml, load_config
-from iris_core.config.schema import ConfigError
-from iris_core.models.agent import PARTS
+from iris_core.config.setting import ConfigError
 from iris_core.plotting.palette import BLUE, INK, SKY
 from iris_core.tools.figures.own_runs import draw_references
 from iris_core.tools.figures.style import WIDTH, note, styled

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.plotting import palette
 from iris_core.plotting.palette import BLUE, FAINT, GREEN, INK, ORANGE, PINK, SKY
 from iris_core.tools.scores.run_records import OWN

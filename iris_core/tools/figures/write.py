@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from iris_core.config.schema import ConfigError
-from iris_core.models.agent import Agent
-from iris_core.replay import Episode, Replay
+from iris_core.agent import Agent
+from iris_core.config.setting import ConfigError
+from iris_core.data.episode import Episode
+from iris_core.data.replay_buffer import Replay
 from iris_core.tools.figures import agents, aggregates, games
 from iris_core.tools.figures.baselines import draw_baselines
 from iris_core.tools.figures.own_runs import draw_learning_curves, draw_own_runs

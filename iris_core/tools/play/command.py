@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.tools.play import recording
 from iris_core.tools.play.options import MODES
 from iris_core.tools.play.render import PREDICTION_PANELS, check_panels

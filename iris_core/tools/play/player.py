@@ -7,7 +7,7 @@ from typing import Any
 
 import anywidget
 
-from iris_core.models.agent import Agent
+from iris_core.agent import Agent
 from iris_core.tools.play.options import Driver, Place
 from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import Session

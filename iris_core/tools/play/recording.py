@@ -11,7 +11,7 @@ import av
 import imageio.v3 as imageio
 import numpy as np
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.data.episode import Episode
 from iris_core.data.replay_buffer import INDEX, Replay
 from iris_core.plotting.contact_sheet import save_png, trajectory_sheet

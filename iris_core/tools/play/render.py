@@ -16,9 +16,9 @@ import torch
 from einops import rearrange
 from PIL import Image, ImageDraw
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.data.frames import to_pixels
-from iris_core.play.imagination import attention as attention_weights
+from iris_core.imagination.introspection import attention as attention_weights
 from iris_core.plotting.contact_sheet import enlarge, text_width, white_sheet, write
 from iris_core.plotting.error_map import error_map
 from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION

@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.tools.play import recording
 from iris_core.tools.play.keys import COMMANDS, key_map
 from iris_core.tools.play.render import (

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import torch
 
-from iris_core.config.schema import ConfigError
+from iris_core.agent import Agent
+from iris_core.config.setting import ConfigError
 from iris_core.data.episode import Episode
 from iris_core.data.frames import to_pixels
-from iris_core.device import autocast_for
 from iris_core.envs import action_meanings, make_env
+from iris_core.imagination.introspection import Imagination
 from iris_core.imagination.start import Start
 from iris_core.models.actor_critic import State as Memory
-from iris_core.models.agent import Agent
-from iris_core.play.imagination import Imagination
+from iris_core.runtime.device import autocast_for
 from iris_core.tools.play.keys import action_of
 from iris_core.tools.play.options import Driver, Place
 from iris_core.tools.play.side_by_side import RealRollout

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from einops import reduce
 
+from iris_core.agent import Agent
 from iris_core.data.frames import to_pixels
 from iris_core.envs import make_env
 from iris_core.envs.game import State
 from iris_core.imagination.start import tokenize
-from iris_core.models.agent import Agent
 from iris_core.tools.play.worlds import Node
 
 PATCH = 8  # pixels: about the size of a moving object

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from iris_core.agent import Agent
 from iris_core.data.episode import Episode
-from iris_core.models.agent import Agent
 from iris_core.pretrained import agent_path, load_agent
 
 RECORDINGS = Path("media", "recordings")

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iris_core.agent import Agent
 from iris_core.data.episode import Episode
 from iris_core.data.frames import to_pixels
 from iris_core.envs import Game
 from iris_core.envs.game import State as GameState
+from iris_core.imagination.introspection import Imagination, Prediction
 from iris_core.imagination.start import Start, find_start, tokenize
 from iris_core.models.actor_critic import State as Memory
-from iris_core.models.agent import Agent
-from iris_core.play.imagination import Imagination, Prediction
 
 SAVE_EVERY = 100  # steps between saved game states; going back replays from the last
 

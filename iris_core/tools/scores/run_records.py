@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from iris_core.config.schema import ConfigError
+from iris_core.agent import Agent
+from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
 from iris_core.evaluation.final_test import BASELINES
 from iris_core.evaluation.final_test import OWN as THIS_AGENT
-from iris_core.models.agent import Agent
 from iris_core.tools.scores import scores
 from iris_core.tools.scores.scores import finite_number, read_json, read_table
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from iris_core.config.check import nearest
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE, raw_score
 
 COLUMNS = ("algorithm", "game", "run", "score", "source")

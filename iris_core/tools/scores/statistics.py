@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from iris_core.config.schema import ConfigError
+from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
 from iris_core.tools.scores.scores import score_matrix
 

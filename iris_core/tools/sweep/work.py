@@ -21,8 +21,9 @@ from typing import Any
 import torch
 
 from iris_core.config import ConfigError, config_from_dict, config_to_dict
-from iris_core.device import resolve_device
+from iris_core.runtime.device import resolve_device
 from iris_core.runtime.files import write_atomic
+from iris_core.runtime.run_folder import Run
 from iris_core.tools.benchmarks.command import default_file
 from iris_core.tools.benchmarks.parts import measure
 from iris_core.tools.benchmarks.run_cost import Seconds, benchmark_seconds, seconds_of
@@ -37,7 +38,6 @@ from iris_core.tools.sweep.plan import Sweep
 from iris_core.training import checkpoint
 from iris_core.training.callbacks import default_callbacks
 from iris_core.training.components import DivergedError
-from iris_core.training.runs import Run
 from iris_core.training.state import TrainingState
 from iris_core.training.trainer import Trainer
 

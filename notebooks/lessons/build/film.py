@@ -16,8 +16,8 @@ import numpy as np
 from einops import repeat
 from PIL import Image, ImageDraw, ImageFont
 
+from iris_core.agent import Agent
 from iris_core.envs import make_env
-from iris_core.models.agent import Agent
 from iris_core.plotting.palette import FAINT, INK
 from iris_core.tools.play.session import Session
 from lessons.data import DATA, load_agent
@@ -44,8 +44,8 @@ class Film:
 
     @property
     def right_for(self) -> int:
-        """Steps before the chicken of the dream is lost: for three frames it is not seen
-        or not within NEAR rows of the real one."""
+        """Steps before the chicken of the dream is lost: it is not seen, or not within
+        NEAR rows of the real one, for three frames."""
         near = np.abs(chicken_row(self.dreamed) - chicken_row(self.real)) <= NEAR
         lost = ~near[:-2] & ~near[1:-1] & ~near[2:]
         return int(lost.argmax()) if lost.any() else len(near) - 1

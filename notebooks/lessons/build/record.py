@@ -13,7 +13,7 @@ import torch
 from iris_core.config import load_config
 from iris_core.data.replay_buffer import Replay
 from iris_core.envs.vector import make_vector
-from iris_core.training.collect import Collector
+from iris_core.training.collector import Collector
 from iris_core.variants.exploration import make_random_policy
 from lessons.data import DATA, load_agent
 

@@ -10,11 +10,11 @@ import argparse
 import json
 from pathlib import Path
 
-from iris_core.config.schema import Config
+from iris_core.agent import Agent
+from iris_core.config.departures import Config
 from iris_core.evaluation.final_test import BASELINES
 from iris_core.evaluation.test_play import evaluate, standard_error
-from iris_core.models.agent import Agent
-from iris_core.training.runs import Run
+from iris_core.runtime.run_folder import Run
 from lessons.data import DATA
 
 SEED = 30_000  # of the card's test episodes: none that chose the agent

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from iris_core.agent import Sampler, greedy
 from iris_core.config import load_config
-from iris_core.models.agent import Sampler, greedy
 from iris_core.models.transformer import KVCache
 from iris_core.models.world_model import WorldModel
 from lessons.exercises.compare import Wrong

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from iris_core.config.schema import UpdatesConfig
+from iris_core.config.departures import UpdatesConfig
 from lessons.exercises.exercise import exercise
 from lessons.exercises.question import Choice
 

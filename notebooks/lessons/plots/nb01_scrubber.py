@@ -12,6 +12,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from iris_core.data.batch import Batch
+from iris_core.data.episode import Episode
 from iris_core.plotting.frame_strip import draw_frame, outline
 from iris_core.plotting.palette import (
     BLUE,
@@ -24,7 +26,6 @@ from iris_core.plotting.palette import (
     SKY,
     VERMILLION,
 )
-from iris_core.replay import Batch, Episode
 from lessons.plots.style import show_frames
 
 ACTION_COLOURS = [LIGHT, BLUE, GREEN, PINK, ORANGE, SKY]

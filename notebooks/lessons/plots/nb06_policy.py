@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from iris_core.agent import Agent
+from iris_core.data.episode import Episode
 from iris_core.data.frames import to_pixels
-from iris_core.dream import DreamEnv
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.models.actor_critic import State, lambda_returns
-from iris_core.models.agent import Agent
 from iris_core.plotting.frame_strip import draw_frame, frame_strip
 from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION
-from iris_core.replay import Episode
 from lessons.plots.style import lay_on_frame
 
 PATCH = 8  # pixels that are covered at a time

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from iris_core.dream import DreamEnv
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.tools.benchmarks import ablation, parts, reference
 from iris_core.tools.benchmarks.ablation import (
     OPTIMISATIONS,

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from iris_core.agent import Agent
 from iris_core.config import load_config
-from iris_core.models.agent import Agent
 from iris_core.models.lpips import LPIPS
 from iris_core.tools.benchmarks import roofline
 

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from iris_core import cli
-from iris_core.config.schema import ConfigError
+from iris_core.agent import Agent
+from iris_core.config.setting import ConfigError
+from iris_core.data.episode import Episode
+from iris_core.data.replay_buffer import Replay
 from iris_core.envs.atari_100k import REFERENCE
-from iris_core.models.agent import Agent
-from iris_core.replay import Episode, Replay
 from iris_core.tools.figures import agents, tables
 from iris_core.tools.figures.aggregates import draw_aggregates
 from iris_core.tools.figures.baselines import beats_blind, draw_baselines, z_score

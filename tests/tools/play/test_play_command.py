@@ -4,7 +4,7 @@ import pytest
 from playing import make_agent
 
 from iris_core import cli
-from iris_core.replay import Replay
+from iris_core.data.replay_buffer import Replay
 
 
 @pytest.fixture

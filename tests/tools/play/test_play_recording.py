@@ -6,7 +6,7 @@ import pytest
 from playing import make_session
 
 from iris_core.config import ConfigError
-from iris_core.replay import Replay
+from iris_core.data.replay_buffer import Replay
 from iris_core.tools.play.recording import (
     add_to_replay,
     new_path,

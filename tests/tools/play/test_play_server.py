@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playing import make_session
 
-from iris_core.replay import Replay
+from iris_core.data.replay_buffer import Replay
 from iris_core.tools.play.server import PageServer, PlayServer
 
 

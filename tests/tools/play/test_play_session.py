@@ -8,20 +8,21 @@ import pytest
 import torch
 from playing import make_agent, make_session
 
+from iris_core.agent import Agent
 from iris_core.config import Config, ConfigError
+from iris_core.data.episode import Episode
 from iris_core.data.frames import to_frames, to_pixels
+from iris_core.data.replay_buffer import Replay
+from iris_core.imagination.introspection import Imagination, attention
 from iris_core.imagination.start import find_start
-from iris_core.models.agent import Agent
-from iris_core.play.imagination import Imagination, attention
 from iris_core.pretrained import to_published
-from iris_core.replay import Episode, Replay
+from iris_core.runtime.run_folder import Run
 from iris_core.tools.play.keys import BUTTONS, COMMANDS, action_of, buttons_of, key_map
 from iris_core.tools.play.session import MAX_NODES, Session
 from iris_core.tools.play.side_by_side import DIVERGED, RealRollout, divergence
 from iris_core.tools.play.source import open_source
 from iris_core.tools.play.worlds import pack, unpack
 from iris_core.tools.scores.scores import data_folder
-from iris_core.training.runs import Run
 
 MODES = ["parallel", "autoregressive"]
 modes = pytest.mark.parametrize("mode", MODES)

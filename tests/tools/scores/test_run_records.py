@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from iris_core.agent import Agent, Card
 from iris_core.config import ConfigError, load_config
-from iris_core.models.agent import Agent, Card
 from iris_core.tools.scores.run_records import (
     OwnRun,
     add_own_runs,

@@ -15,10 +15,11 @@ import pytest
 import torch
 
 from iris_core import cli
+from iris_core.agent import Agent
 from iris_core.config import ConfigError, load_config
 from iris_core.envs import ATARI_100K
 from iris_core.evaluation.final_test import BLIND
-from iris_core.models.agent import Agent
+from iris_core.runtime.run_folder import Run
 from iris_core.tools.benchmarks import parts
 from iris_core.tools.benchmarks.run_cost import training_minutes
 from iris_core.tools.scores.run_records import (
@@ -32,7 +33,6 @@ from iris_core.tools.sweep import work
 from iris_core.tools.sweep.plan import LAPTOP, Sweep, read_sweep
 from iris_core.tools.sweep.run import run_sweep
 from iris_core.tools.sweep.watch import LiveTable
-from iris_core.training.runs import Run
 from iris_core.training.trainer import Trainer
 
 TINY = [  # of the smoke preset; long enough to be killed in

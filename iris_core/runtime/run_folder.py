@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from iris_core.config import Config, ConfigError, config_from_yaml, config_to_yaml
-from iris_core.device import resolve_device
+from iris_core.runtime.device import resolve_device
 from iris_core.runtime.files import write_atomic
 
 FOLDERS = (

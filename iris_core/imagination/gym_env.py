@@ -19,16 +19,16 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from iris_core.config.schema import ConfigError
+from iris_core.agent import Agent
+from iris_core.config.setting import ConfigError
 from iris_core.data.frames import to_pixels
-from iris_core.device import autocast_for
-from iris_core.dream import DreamEnv
 from iris_core.envs import action_meanings, make_env
 from iris_core.envs.game import FRAME_SHAPE, METADATA
+from iris_core.imagination.introspection import SeededSampler
 from iris_core.imagination.start import Start, find_start
-from iris_core.models.agent import Agent
-from iris_core.play.imagination import SeededSampler
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.pretrained import load_agent
+from iris_core.runtime.device import autocast_for
 
 STEPS = 1000  # after which a dream is cut short
 SEEDS = 2**31

@@ -10,8 +10,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from iris_core.dream import DreamEnv
-from iris_core.models.agent import Agent
+from iris_core.agent import Agent
+from iris_core.imagination.world_model_env import DreamEnv
 from iris_core.models.base_world_model import WorldModelOutput
 from iris_core.models.transformer import Block, SelfAttention
 

@@ -14,20 +14,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from iris_core.cuda_graph import (
+from iris_core.agent import Agent, Sampler, categorical
+from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.models.base_world_model import (
+    BaseWorldModel,
+    NextFrame,
+    WorldModelOutput,
+)
+from iris_core.runtime.cuda_graphs import (
     CudaGraph,
     Graph,
     Outputs,
     Recorded,
     Recorder,
     recordable,
-)
-from iris_core.dream import DreamEnv
-from iris_core.models.agent import Agent, Sampler, categorical
-from iris_core.models.base_world_model import (
-    BaseWorldModel,
-    NextFrame,
-    WorldModelOutput,
 )
 
 

@@ -13,9 +13,9 @@ import random
 import torch
 from torch import Tensor
 
+from iris_core.agent import Agent
 from iris_core.data.replay_buffer import Replay
 from iris_core.data.sampler import SegmentSampler
-from iris_core.models.agent import Agent
 
 
 @torch.no_grad()

@@ -7,7 +7,8 @@ from functools import cache
 
 import torch
 
-from iris_core.config.schema import Config, ConfigError
+from iris_core.config.departures import Config
+from iris_core.config.setting import ConfigError
 
 
 def resolve_device(name: str) -> torch.device:

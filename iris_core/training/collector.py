@@ -10,13 +10,13 @@ import torch
 from gymnasium.vector import SyncVectorEnv
 from torch import Tensor
 
-from iris_core.config.schema import CollectionConfig
-from iris_core.cuda_graph import fast
+from iris_core.agent import Agent
+from iris_core.config.departures import CollectionConfig
 from iris_core.data.episode import EpisodeStats, one_step
 from iris_core.data.frames import to_frames
 from iris_core.data.replay_buffer import Replay
 from iris_core.envs.vector import vector_get_state, vector_set_state
-from iris_core.models.agent import Agent
+from iris_core.runtime.cuda_graphs import fast
 from iris_core.variants.exploration import StickyRandomPolicy
 
 
