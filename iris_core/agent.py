@@ -29,11 +29,10 @@ from iris_core.variants.small_tokenizer import SmallTokenizer
 from iris_core.variants.small_world_model import SmallWorldModel
 
 FORMAT = "iris_core agent 1"
-PARTS = ("tokenizer", "world_model", "actor_critic")
 
 
 @dataclass(frozen=True)
-class Card:
+class TrainingRecord:
     """What an agent's training was, and cost; its file carries it.
 
     preset: of `config.preset_of`. steps: of the environment. minutes: of training,
@@ -106,7 +105,7 @@ class Agent(nn.Module):
         super().__init__()
         self.config = config
         self.actions = actions  # their names, in the environment's order
-        self.card: Card | None = None  # set by training
+        self.training_record: TrainingRecord | None = None  # set by training
         self.tokenizer = make_tokenizer(config.tokenizer)
         self.world_model = make_world_model(
             config, len(actions), self.tokenizer.tokens_per_frame
@@ -126,7 +125,7 @@ class Agent(nn.Module):
         return self.actor_critic.actor_linear.weight.device
 
     def new_state(self, batch_size: int) -> State:
-        """The policy's memory at the start of an episode."""
+        """The policy's LSTM state at the start of an episode."""
         return self.actor_critic.new_state(batch_size)
 
     @torch.no_grad()
@@ -137,21 +136,21 @@ class Agent(nn.Module):
         temperature: float = 1.0,
         epsilon: float = 0.0,
         sample: Sampler = categorical,
-        see: Callable[[Tensor], Tensor] | None = None,
+        reconstruct: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, State]:
         """Choose actions in the real game, from reconstructions as in a dream.
 
         frames: (B, 3, 64, 64) float in [0, 1]. Returns actions (B,) int64 and the state
-        afterwards. With chance epsilon an action is uniformly random. see: stands for
-        `tokenizer.reconstruct`, such as a recording of it.
+        afterwards. With chance epsilon an action is uniformly random. reconstruct: in
+        place of `tokenizer.reconstruct`, such as a recording of it.
         """
-        seen = (see or self.tokenizer.reconstruct)(frames)
+        seen = (reconstruct or self.tokenizer.reconstruct)(frames)
         logits, _, state = self.actor_critic(seen, state)
         actions = sample(logits / temperature)
         if epsilon > 0:
             anything = torch.randint_like(actions, self.num_actions)
-            dice = torch.rand(actions.shape, device=actions.device)
-            actions = torch.where(dice < epsilon, anything, actions)
+            u = torch.rand(actions.shape, device=actions.device)
+            actions = torch.where(u < epsilon, anything, actions)
         return actions, state
 
     def check_game(self, game: str, actions: list[str]) -> None:
@@ -168,13 +167,13 @@ class Agent(nn.Module):
     # Files
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights, configuration, action names and card to a safetensors file.
+        """Write weights, settings, action names and training record: safetensors.
 
         The file appears whole or not at all; frozen LPIPS weights are not in it.
         """
         about = {"config": config_to_dict(self.config), "actions": self.actions}
-        if self.card is not None:
-            about["card"] = asdict(self.card)
+        if self.training_record is not None:
+            about["training_record"] = asdict(self.training_record)
         metadata = {name: json.dumps(value) for name, value in about.items()}
         tensors = {k: v.cpu().contiguous() for k, v in self.state_dict().items()}
         data = to_bytes(tensors, {"format": FORMAT, **metadata})
@@ -188,7 +187,8 @@ class Agent(nn.Module):
         about, tensors = read_agent(Path(path))
         agent = cls(config_from_dict(about["config"]), about["actions"])
         agent.load_state_dict(tensors)
-        agent.card = Card(**about["card"]) if "card" in about else None
+        if "training_record" in about:
+            agent.training_record = TrainingRecord(**about["training_record"])
         return agent.to(device).eval()
 
 

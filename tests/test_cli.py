@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from iris_core import cli
-from iris_core.agent import Agent, Card
+from iris_core.agent import Agent, TrainingRecord
 from iris_core.config import (
     Config,
     config_to_yaml,
@@ -229,7 +229,7 @@ def test_eval_gives_one_json(capsys, tmp_path):
 
 def carded_agent(path: Path) -> Path:
     agent = Agent.load(small_agent(path))
-    agent.card = Card("smoke", 7, 180, 0.5, 0.4, "cpu", "abc")
+    agent.training_record = TrainingRecord("smoke", 7, 180, 0.5, 0.4, "cpu", "abc")
     agent.save(path)
     return path
 

@@ -12,7 +12,7 @@ from iris_core.agent import Agent, categorical, greedy
 from iris_core.config import Config, load_config
 from iris_core.data.batch import Batch
 from iris_core.imagination.rollout import fill_left, imagine
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import Rollout
 from iris_core.variants.target_critic import TargetCritic
 
@@ -64,7 +64,7 @@ class Recorder:
         return self.sample(logits)
 
 
-def count_refreshes(dream: DreamEnv, monkeypatch) -> list[int]:
+def count_refreshes(dream: WorldModelEnv, monkeypatch) -> list[int]:
     """A list that grows by 1 at every refresh from now on."""
     done: list[int] = []
     refresh = dream.refresh
@@ -81,7 +81,7 @@ def count_refreshes(dream: DreamEnv, monkeypatch) -> list[int]:
 @pytest.mark.parametrize("lead", [(2,), (2, 1), (2, 3)], ids=str)
 def test_shapes_and_ranges(mode, lead):
     agent = make_agent(mode)
-    dream = DreamEnv(agent.tokenizer, agent.world_model, context=3)
+    dream = WorldModelEnv(agent.tokenizer, agent.world_model, context=3)
     start = torch.rand(*lead, 3, 64, 64)
     frames = dream.reset(start)
     now = start if len(lead) == 1 else start[:, -1]
@@ -100,7 +100,10 @@ def test_shapes_and_ranges(mode, lead):
 @modes
 def test_rewards_and_ends_mean_their_classes(mode):
     agent = make_agent(mode)
-    wm, dream = agent.world_model, DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    wm, dream = (
+        agent.world_model,
+        WorldModelEnv(agent.tokenizer, agent.world_model, greedy),
+    )
     dream.reset(torch.rand(2, 3, 64, 64))
     for reward, end in product(range(3), range(2)):
         for head, answer in ((wm.head_rewards, reward), (wm.head_ends, end)):
@@ -117,7 +120,7 @@ def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
     """Against the whole history, and a plain rule of what the cache should hold."""
     agent = make_agent(mode)
     wm, record = agent.world_model, Recorder()
-    dream = DreamEnv(agent.tokenizer, wm, record, context)
+    dream = WorldModelEnv(agent.tokenizer, wm, record, context)
     tokens, actions = torch.randint(32, (2, context, K)), torch.randint(3, (2, 99))
     dream.start(tokens, actions[:, : context - 1])
     refreshes = count_refreshes(dream, monkeypatch)
@@ -169,7 +172,7 @@ def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
 @modes
 def test_the_past_does_not_grow_for_ever(mode):
     agent = make_agent(mode)
-    dream = DreamEnv(agent.tokenizer, agent.world_model, context=3)
+    dream = WorldModelEnv(agent.tokenizer, agent.world_model, context=3)
     dream.reset(torch.rand(1, 3, 64, 64))
     for _ in range(12):
         dream.step(torch.zeros(1, dtype=torch.int64))
@@ -182,7 +185,7 @@ def test_a_greedy_dream_is_the_same_again(mode):
     start, actions = torch.rand(2, 3, 64, 64), torch.randint(3, (8, 2))
     runs = []
     for _ in range(2):
-        dream = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+        dream = WorldModelEnv(agent.tokenizer, agent.world_model, greedy)
         dream.reset(start)
         runs.append([dream.step(a)[:3] for a in actions])
         torch.rand(5)  # random numbers do not matter
@@ -195,7 +198,7 @@ def test_a_greedy_dream_is_the_same_again(mode):
 def test_going_back_gives_the_same_future(mode, steps):
     """Whether the cache was filled again on the way there or not."""
     agent = make_agent(mode, "world_model.dream_context=2")
-    dream = DreamEnv.of(agent, greedy)
+    dream = WorldModelEnv.of(agent, greedy)
     dream.reset(torch.rand(2, 3, 64, 64))
     actions = torch.arange(10)[:, None].expand(-1, 2) % 3
     for action in actions[:steps]:
@@ -210,7 +213,7 @@ def test_going_back_gives_the_same_future(mode, steps):
 
 def test_a_short_past_is_kept_whole():
     agent = make_agent("parallel")
-    dream = DreamEnv(agent.tokenizer, agent.world_model, greedy, context=4)
+    dream = WorldModelEnv(agent.tokenizer, agent.world_model, greedy, context=4)
     dream.reset(torch.rand(1, 3, 3, 64, 64), torch.zeros(1, 2, dtype=torch.int64))
     assert len(dream.past) == 2
 
@@ -219,11 +222,11 @@ def test_a_short_past_is_kept_whole():
 def test_a_reset_forgets(mode):
     agent = make_agent(mode)
     start = torch.rand(2, 3, 64, 64)
-    used = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    used = WorldModelEnv(agent.tokenizer, agent.world_model, greedy)
     used.reset(torch.rand(3, 3, 64, 64))
     for _ in range(5):
         used.step(torch.zeros(3, dtype=torch.int64))
-    new = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    new = WorldModelEnv(agent.tokenizer, agent.world_model, greedy)
     assert torch.equal(used.reset(start), new.reset(start))
     actions = torch.tensor([1, 2])
     assert all(map(torch.equal, used.step(actions)[:3], new.step(actions)[:3]))
@@ -233,11 +236,11 @@ def test_a_reset_forgets(mode):
 def test_dreams_side_by_side_do_not_mix(mode):
     agent = make_agent(mode)
     start, actions = torch.rand(3, 3, 64, 64), torch.randint(3, (6, 3))
-    together = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    together = WorldModelEnv(agent.tokenizer, agent.world_model, greedy)
     together.reset(start)
     frames = torch.stack([together.step(a)[0] for a in actions])
     for i in range(3):
-        alone = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+        alone = WorldModelEnv(agent.tokenizer, agent.world_model, greedy)
         alone.reset(start[i : i + 1])
         for t, a in enumerate(actions):
             ours = alone.step(a[i : i + 1])[0]
@@ -248,7 +251,7 @@ def test_dreams_side_by_side_do_not_mix(mode):
 def test_without_prediction_the_frame_stays(mode):
     agent = make_agent(mode)
     record = Recorder()
-    dream = DreamEnv(agent.tokenizer, agent.world_model, record)
+    dream = WorldModelEnv(agent.tokenizer, agent.world_model, record)
     before = dream.reset(torch.rand(2, 3, 64, 64))
     tokens = dream.tokens
     frames, rewards, _, info = dream.step(torch.tensor([0, 1]), predict_frame=False)
@@ -262,7 +265,7 @@ def test_without_prediction_the_frame_stays(mode):
 def test_a_frame_that_really_came_takes_the_place_of_a_sampled_one(mode):
     agent = make_agent(mode)
     free, told = (
-        DreamEnv(agent.tokenizer, agent.world_model, greedy) for _ in range(2)
+        WorldModelEnv(agent.tokenizer, agent.world_model, greedy) for _ in range(2)
     )
     start, actions = torch.rand(2, 3, 64, 64), torch.randint(3, (9, 2))
     for dream in (free, told):
@@ -282,7 +285,7 @@ def test_a_frame_that_really_came_takes_the_place_of_a_sampled_one(mode):
 def test_the_last_step_needs_room_for_its_action_only(monkeypatch):
     """So that a rollout as long as the world model's memory fits exactly."""
     agent = make_agent("autoregressive")
-    dream = DreamEnv(agent.tokenizer, agent.world_model)
+    dream = WorldModelEnv(agent.tokenizer, agent.world_model)
     dream.reset(torch.rand(1, 3, 64, 64))
     refreshes = count_refreshes(dream, monkeypatch)
     for t in range(BLOCKS):
@@ -293,7 +296,7 @@ def test_the_last_step_needs_room_for_its_action_only(monkeypatch):
 
 def test_a_frames_last_token_passes_together_with_the_next_action():
     agent = make_agent("autoregressive")
-    dream, lengths = DreamEnv(agent.tokenizer, agent.world_model), []
+    dream, lengths = WorldModelEnv(agent.tokenizer, agent.world_model), []
     agent.world_model.transformer.register_forward_hook(
         lambda _, inputs, output: lengths.append(inputs[0].shape[1])
     )
@@ -310,7 +313,7 @@ def test_temperature_is_for_frames_alone(mode):
     seen = []
     for temperature in (1.0, 0.5):
         record = Recorder(greedy)
-        dream = DreamEnv(
+        dream = WorldModelEnv(
             agent.tokenizer, agent.world_model, record, temperature=temperature
         )
         dream.reset(start)
@@ -338,7 +341,7 @@ def test_the_past_and_its_actions_matter(mode):
 
     def rewards(tokens: Tensor, actions: Tensor) -> Tensor:
         record = Recorder()
-        dream = DreamEnv(agent.tokenizer, agent.world_model, record, context=3)
+        dream = WorldModelEnv(agent.tokenizer, agent.world_model, record, context=3)
         dream.start(tokens, actions)
         dream.step(torch.zeros(1, dtype=torch.int64))
         return record.seen[0]
@@ -482,7 +485,7 @@ def test_learning_again_from_a_dream(target):
     if target:
         rollout.bootstrap = TargetCritic(actor_critic, 0.9).values(rollout)
     with torch.no_grad():
-        logits, values = actor_critic.unroll(rollout.frames, rollout.memory)
+        logits, values = actor_critic.unroll(rollout.frames, rollout.lstm_state)
     assert torch.allclose(logits, rollout.logits, atol=1e-5)
     assert torch.allclose(values, rollout.values, atol=1e-5)
     gradients = []

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from iris_core.agent import Agent, greedy
 from iris_core.config import Config
 from iris_core.data.batch import Batch
-from iris_core.imagination.graphed_env import GraphedDream
+from iris_core.imagination.graphed_env import GraphedWorldModelEnv
 from iris_core.imagination.rollout import imagine
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import Rollout, lambda_returns
 from iris_core.models.base_world_model import BaseWorldModel, WorldModelOutput
 from iris_core.pretrained import load_published, read_config, to_published
@@ -364,7 +364,7 @@ def test_imagination(agent: Agent, recorded: bool) -> None:
     pixels, mask = golden("imag/obs_u8"), golden("imag/mask_padding")
     zeros = torch.zeros(mask.shape, device=DEVICE)
     batch = Batch(pixels, zeros.long(), zeros, zeros.bool(), mask)
-    dream = GraphedDream(agent, greedy) if recorded else None
+    dream = GraphedWorldModelEnv(agent, greedy) if recorded else None
     rollout = imagine(agent, batch, META["imag_horizon"], greedy, dream=dream)
     ours = rollout.frames.mul(255).round()
     assert (ours - golden("imag/out_observations")).abs().max() <= 1
@@ -376,7 +376,7 @@ def test_imagination(agent: Agent, recorded: bool) -> None:
 
 
 def test_dream(agent: Agent) -> None:
-    dream = DreamEnv(agent.tokenizer, agent.world_model, sample=greedy)
+    dream = WorldModelEnv(agent.tokenizer, agent.world_model, sample=greedy)
     first = dream.reset(frames("dream/obs_u8"))
     check(dream.tokens, "dream/reset_tokens")
     check(first[0], "dream/reset_obs0")

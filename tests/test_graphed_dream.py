@@ -10,9 +10,9 @@ from torch import Tensor
 from iris_core.agent import Agent
 from iris_core.config import load_config
 from iris_core.data.batch import Batch
-from iris_core.imagination.graphed_env import GraphedDream
+from iris_core.imagination.graphed_env import GraphedWorldModelEnv
 from iris_core.imagination.rollout import imagine
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.runtime.cuda_graphs import Outputs, Recorded
 
 ROWS = 3
@@ -57,7 +57,7 @@ def make_starts(steps: int) -> Batch:
     )
 
 
-def rollout(agent: Agent, dream: DreamEnv | None, seed: int) -> list[Tensor]:
+def rollout(agent: Agent, dream: WorldModelEnv | None, seed: int) -> list[Tensor]:
     torch.manual_seed(seed)
     found = imagine(agent, make_starts(3), horizon=9, dream=dream)
     return [found.frames, found.actions, found.rewards, found.ends, found.logits]
@@ -72,7 +72,7 @@ def test_recorded_rollouts_are_the_plain_ones(prediction, context, bf16):
         f"world_model.prediction={prediction}", f"world_model.dream_context={context}"
     )
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        dream = GraphedDream(agent, record=Replayed)
+        dream = GraphedWorldModelEnv(agent, record=Replayed)
         recordings = []
         for seed in range(3):
             ours, theirs = rollout(agent, dream, seed), rollout(agent, None, seed)
@@ -84,7 +84,7 @@ def test_recorded_rollouts_are_the_plain_ones(prediction, context, bf16):
 
 def test_a_frame_that_came_is_taken_between_recorded_steps():
     agent = make_agent()
-    dreams = GraphedDream(agent, record=Replayed), DreamEnv.of(agent)
+    dreams = GraphedWorldModelEnv(agent, record=Replayed), WorldModelEnv.of(agent)
     found = []
     for dream in dreams:
         torch.manual_seed(2)
@@ -102,16 +102,16 @@ def test_a_frame_that_came_is_taken_between_recorded_steps():
 
 def test_other_weights_are_followed():
     agent = make_agent()
-    dream = GraphedDream(agent, record=Replayed)
-    dream.follow(agent.world_model, version=0)
+    dream = GraphedWorldModelEnv(agent, record=Replayed)
+    dream.sync_weights(agent.world_model, version=0)
     before = rollout(agent, dream, 0)
     with torch.no_grad():
         for p in agent.world_model.parameters():
             p.add_(0.1 * torch.randn_like(p))
     assert all(map(torch.equal, rollout(agent, dream, 0), before))  # not yet
-    dream.follow(agent.world_model, version=0)
+    dream.sync_weights(agent.world_model, version=0)
     assert all(map(torch.equal, rollout(agent, dream, 0), before))  # the same version
-    dream.follow(agent.world_model, version=1)
+    dream.sync_weights(agent.world_model, version=1)
     ours, theirs = rollout(agent, dream, 0), rollout(agent, None, 0)
     assert all(map(torch.equal, ours, theirs))
     assert not torch.equal(ours[2], before[2]) or not torch.equal(ours[0], before[0])
@@ -138,7 +138,7 @@ def test_a_recording_for_every_shape_follows_the_weights():
 def test_the_agents_own_world_model_is_left_alone():
     agent = make_agent()
     with torch.autocast("cpu", torch.bfloat16):
-        dream = GraphedDream(agent, record=Replayed)
+        dream = GraphedWorldModelEnv(agent, record=Replayed)
     assert all(p.dtype == torch.float32 for p in agent.world_model.parameters())
     assert all(p.requires_grad for p in agent.world_model.parameters())
     dtypes = {p.dtype for p in dream.world_model.parameters()}
@@ -152,7 +152,7 @@ def test_cuda_graphs_dream_what_plain_steps_do(bf16):
     agent = make_agent().to("cuda")
     starts = make_starts(3).to("cuda")
     with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
-        dream = GraphedDream(agent)
+        dream = GraphedWorldModelEnv(agent)
         for seed in range(3):
             found = []
             for each in (dream, None):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iris_core.agent import (
     Agent,
-    Card,
+    TrainingRecord,
     categorical,
     greedy,
     make_actor_critic,
@@ -320,10 +320,10 @@ def test_the_terms_of_the_tokenizers_loss():
     for name, value in expected.items():
         assert torch.allclose(losses.terms[name], value, atol=1e-5), name
     assert torch.allclose(losses.total, sum(expected.values()), atol=1e-5)
-    assert torch.allclose(losses.figures["mean_error"], error.abs().mean() / 2)
+    assert torch.allclose(losses.metrics["mean_error"], error.abs().mean() / 2)
     used = len(code.tokens.unique())
-    assert losses.figures["codes_used"] == used
-    assert 1 <= losses.figures["perplexity"] <= used + 1e-3
+    assert losses.metrics["codes_used"] == used
+    assert 1 <= losses.metrics["perplexity"] <= used + 1e-3
 
 
 # k-means
@@ -1086,9 +1086,9 @@ def test_learning_again_is_clipped():
 def test_values_bootstrap_from_where_the_rollout_says():
     actor_critic = new_actor_critic()
     rollout = make_rollout(2, 4)
-    before = actor_critic.loss(rollout).figures["mean_return"]
+    before = actor_critic.loss(rollout).metrics["mean_return"]
     rollout.bootstrap += 1
-    assert actor_critic.loss(rollout).figures["mean_return"] > before
+    assert actor_critic.loss(rollout).metrics["mean_return"] > before
 
 
 def test_gradients_arrive_under_autocast():
@@ -1176,13 +1176,15 @@ def test_an_agent_comes_back_from_its_file(mode, tmp_path):
 
 def test_an_agents_card_is_in_its_file(tmp_path):
     path, agent = tmp_path / "agent.safetensors", make_agent()
-    agent.card = Card("tutorial with seed=1", 1, 17_500, 9.5, 9.4, "cpu", "abc")
+    agent.training_record = TrainingRecord(
+        "tutorial with seed=1", 1, 17_500, 9.5, 9.4, "cpu", "abc"
+    )
     agent.save(path)
-    assert Agent.load(path).card == agent.card
+    assert Agent.load(path).training_record == agent.training_record
     Agent.load(path).half().save(path)
-    assert Agent.load(path).card == agent.card
+    assert Agent.load(path).training_record == agent.training_record
     make_agent().save(path)  # as older files, without one
-    assert Agent.load(path).card is None
+    assert Agent.load(path).training_record is None
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])

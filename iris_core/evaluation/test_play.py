@@ -58,7 +58,7 @@ def standard_error(returns: np.ndarray) -> float:
     return float(returns.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
 
 
-class TestPlay:
+class TestEpisodes:
     """Test episodes under way in a few environments."""
 
     def __init__(
@@ -172,7 +172,7 @@ def evaluate(
     num_envs, keep = min(num_envs, episodes), min(keep, episodes)
     envs = make_vector(env, "test", num_envs, AutoresetMode.DISABLED)
     agent.check_game(env.game, action_meanings(envs.envs[0]))
-    play = TestPlay(envs, episodes, seed, keep)
+    play = TestEpisodes(envs, episodes, seed, keep)
     with own_randomness(agent.device, seed), autocast_for(agent.config, agent.device):
         play_to_the_end(agent, play, temperature, epsilon, each_step)
     envs.close()
@@ -181,21 +181,23 @@ def evaluate(
 
 def play_to_the_end(
     agent: Agent,
-    play: TestPlay,
+    play: TestEpisodes,
     temperature: float,
     epsilon: float,
     each_step: Callable[[], None],
 ) -> None:
     """Let the agent choose every action until all episodes are over."""
-    memory = agent.new_state(play.envs.num_envs)
-    see = fast(agent.tokenizer.reconstruct, agent.device)
+    lstm_state = agent.new_state(play.envs.num_envs)
+    reconstruct = fast(agent.tokenizer.reconstruct, agent.device)
     with tqdm(total=play.episodes, desc="test", unit="episode", leave=False) as bar:
         while not play.done:
             each_step()
             frames = to_frames(play.pixels, agent.device)
-            actions, memory = agent.act(frames, memory, temperature, epsilon, see=see)
+            actions, lstm_state = agent.act(
+                frames, lstm_state, temperature, epsilon, reconstruct=reconstruct
+            )
             over = torch.from_numpy(play.step(actions.cpu().numpy())).to(agent.device)
-            hidden, cell = (m.masked_fill(over[:, None], 0) for m in memory)
-            memory = (hidden, cell)
+            hidden, cell = (x.masked_fill(over[:, None], 0) for x in lstm_state)
+            lstm_state = (hidden, cell)
             ended = sum(i < play.episodes for i in play.stats)
             bar.update(ended - bar.n)

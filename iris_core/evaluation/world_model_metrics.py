@@ -19,7 +19,9 @@ from iris_core.data.sampler import SegmentSampler
 
 
 @torch.no_grad()
-def held_out(agent: Agent, replay: Replay, batches: int = 4) -> dict[str, float]:
+def world_model_metrics(
+    agent: Agent, replay: Replay, batches: int = 4
+) -> dict[str, float]:
     """Figures on segments of `replay`, always the same ones; agent in eval mode.
 
     token_accuracy, copy_accuracy, changed_accuracy: shares of next-frame tokens.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from iris_core.agent import Agent, Sampler, categorical
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.base_world_model import (
     BaseWorldModel,
     NextFrame,
@@ -39,8 +39,8 @@ class RecordedPasses:
     size_after: int  # of the cache
 
 
-class GraphedDream(DreamEnv):
-    """A `DreamEnv` whose steps are recorded once and replayed from then on.
+class GraphedWorldModelEnv(WorldModelEnv):
+    """A `WorldModelEnv` whose steps are recorded once and replayed from then on.
 
     It dreams in a copy of the world model whose linear weights have autocast's dtype,
     so that a pass converts none: the numbers are those of autocast. The copy stays
@@ -70,7 +70,7 @@ class GraphedDream(DreamEnv):
         if torch.is_autocast_enabled(device):
             halve(self.world_model, torch.get_autocast_dtype(device))
 
-    def follow(self, world_model: BaseWorldModel, version: int) -> None:
+    def sync_weights(self, world_model: BaseWorldModel, version: int) -> None:
         """Take another version of the weights, if it is another."""
         if version == self.version:
             return
@@ -84,7 +84,7 @@ class GraphedDream(DreamEnv):
     def restore(
         self, tokens: Tensor, past: Sequence[Tensor], frames: Tensor | None = None
     ) -> Tensor:
-        """As in a `DreamEnv`; another number of dreams needs other graphs."""
+        """As in a `WorldModelEnv`; another number of dreams needs other graphs."""
         if self.cache.batch_size != len(tokens):
             self.recorded = {}
             self.block = tokens.new_zeros(len(tokens), tokens.shape[1] + 1)

@@ -26,7 +26,7 @@ from iris_core.envs import action_meanings, make_env
 from iris_core.envs.game import FRAME_SHAPE, METADATA
 from iris_core.imagination.introspection import SeededSampler
 from iris_core.imagination.start import Start, find_start
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.pretrained import load_agent
 from iris_core.runtime.device import autocast_for
 
@@ -40,7 +40,7 @@ class Dreams:
     def __init__(self, agent: str | Path | Agent, rows: int) -> None:
         self.agent = agent if isinstance(agent, Agent) else load_agent(agent)
         self.sampler = SeededSampler(self.agent.device)
-        self.dream = DreamEnv.of(self.agent, self.sampler)
+        self.dream = WorldModelEnv.of(self.agent, self.sampler)
         self.rows = rows
         self.steps = np.zeros(rows, np.int64)
 

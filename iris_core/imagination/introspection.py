@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from iris_core.agent import Agent
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.base_world_model import WorldModelOutput
 from iris_core.models.transformer import Block, SelfAttention
 
@@ -69,7 +69,7 @@ class Imagination:
     def __init__(self, agent: Agent) -> None:
         self.device = agent.device
         self.sampler = SeededSampler(agent.device)
-        self.dream = DreamEnv.of(agent, self.sampler)
+        self.dream = WorldModelEnv.of(agent, self.sampler)
         self.refreshed = False
 
     def seed(self, seed: int) -> None:

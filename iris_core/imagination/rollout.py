@@ -7,7 +7,7 @@ from torch import Tensor
 
 from iris_core.agent import Agent, Sampler, categorical
 from iris_core.data.batch import Batch
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import Rollout
 
 
@@ -28,29 +28,29 @@ def imagine(
     sample: Sampler = categorical,
     tokens: Tensor | None = None,
     seen: Tensor | None = None,
-    dream: DreamEnv | None = None,
+    dream: WorldModelEnv | None = None,
 ) -> Rollout:
     """Let the policy act in its world model for `horizon` steps (section 2.3).
 
     batch: (B, burn_in + 1) real steps, padded on the left; the dream starts at the last
-    frame, the LSTM's memory and the dream's context come from those before it. Logits
+    frame, the LSTM's state and the dream's context come from those before it. Logits
     and values keep their graph; nothing else has one. tokens: of the batch's frames,
     (B, burn_in + 1, K), and seen: what these decode to, if they are known. dream: to
     use again, with its cache; a new one of the agent's if None.
     """
-    dream, policy = dream or DreamEnv.of(agent, sample), agent.actor_critic
+    dream, policy = dream or WorldModelEnv.of(agent, sample), agent.actor_critic
     with torch.no_grad():
         if tokens is None:
             tokens = agent.tokenizer.tokenize(batch.frames)  # (B, T, K)
         if seen is None:
             seen = agent.tokenizer.decode(tokens)  # (B, T, 3, 64, 64)
         burn_in = seen[:, :-1], batch.mask[:, :-1]
-        start = memory = policy.burn_in(*burn_in)
+        start = lstm_state = policy.burn_in(*burn_in)
         tokens = fill_left(tokens, batch.mask)
         frames = dream.start(tokens, batch.actions[:, :-1], seen[:, -1])
     steps: list[tuple[Tensor, ...]] = []
     for t in range(horizon):
-        logits, values, memory = policy(frames, memory)
+        logits, values, lstm_state = policy(frames, lstm_state)
         actions = sample(logits.detach())
         now = frames
         frames, rewards, ends, _ = dream.step(actions, predict_frame=t < horizon - 1)

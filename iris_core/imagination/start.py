@@ -12,7 +12,7 @@ from iris_core.agent import Agent
 from iris_core.data.frames import to_frames
 from iris_core.envs import Game, make_env
 from iris_core.envs.game import State as GameState
-from iris_core.models.actor_critic import State as Memory
+from iris_core.models.actor_critic import State
 
 WARM_UP = 60  # steps of play, at most, before a dream's first frame
 PATIENCE = 120  # more of them, at most, until something moves
@@ -21,12 +21,12 @@ PATIENCE = 120  # more of them, at most, until something moves
 @dataclass(frozen=True, eq=False)
 class Start:
     """Where a dream begins: tokens (1, C, K) of the last frames, actions (1, C - 1)
-    between them, the policy's memory before the last one, and the game's state there,
+    between them, the policy's LSTM state before the last one, and the game's state there,
     where there is a game."""
 
     tokens: Tensor
     actions: Tensor
-    memory: Memory
+    lstm_state: State
     game: GameState | None = None
 
 
@@ -61,11 +61,11 @@ def play_into(
     """`length` steps of an agent's play, and up to `patience` more while the picture
     stands still; None if the episode ends before."""
     pixels, _ = env.reset(seed=seed)
-    memory, tokens = agent.new_state(1), [tokenize(agent, pixels)]
+    lstm_state, tokens = agent.new_state(1), [tokenize(agent, pixels)]
     actions: list[int] = []
     while len(actions) < length + patience * stands_still(tokens):
         seen = agent.tokenizer.decode(tokens[-1])
-        logits, _, memory = agent.actor_critic(seen, memory)
+        logits, _, lstm_state = agent.actor_critic(seen, lstm_state)
         chances = logits[0].softmax(-1)
         actions.append(int(torch.multinomial(chances, 1, generator=generator)))
         pixels, _, terminated, truncated, _ = env.step(actions[-1])
@@ -77,7 +77,7 @@ def play_into(
     return Start(
         torch.stack(tokens[-context:], dim=1),
         between[:, max(len(actions) + 1 - context, 0) :],
-        memory,
+        lstm_state,
         env.get_state(),
     )
 

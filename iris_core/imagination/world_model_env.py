@@ -17,7 +17,7 @@ from iris_core.models.base_world_model import BaseWorldModel, NextFrame
 from iris_core.models.tokenizer import Tokenizer
 
 
-class DreamEnv:
+class WorldModelEnv:
     """B dreams side by side, without gradients.
 
     tokens: (B, K) int64, the current frame. past: the blocks before it, (B, K + 1)
@@ -45,13 +45,13 @@ class DreamEnv:
         self.cache = world_model.new_cache(0)
 
     @classmethod
-    def of(cls, agent: Agent, sample: Sampler = categorical) -> DreamEnv:
+    def of(cls, agent: Agent, sample: Sampler = categorical) -> WorldModelEnv:
         """The dream that an agent's configuration asks for."""
         config = agent.config.world_model
         parts = agent.tokenizer, agent.world_model
         return cls(*parts, sample, config.dream_context, config.dream_temperature)
 
-    def follow(self, world_model: BaseWorldModel, version: int) -> None:
+    def sync_weights(self, world_model: BaseWorldModel, version: int) -> None:
         """Dream in this world model, whose version tells when it has changed."""
         self.world_model = world_model
 

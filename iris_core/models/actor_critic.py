@@ -28,7 +28,7 @@ class Rollout:
     graph. rewards: (B, H) float, in {-1, 0, 1}. ends: (B, H) bool.
     bootstrap: (B, H) float, values for the returns' bootstrap, no gradient: the
     policy's own, unless a target critic's are put in their place.
-    memory: the LSTM's state before the first frame. burn_in: the frames
+    lstm_state: the LSTM's state before the first frame. burn_in: the frames
     (B, T, 3, 64, 64) and the mask (B, T) that it comes from.
     """
 
@@ -39,7 +39,7 @@ class Rollout:
     rewards: Tensor
     ends: Tensor
     bootstrap: Tensor
-    memory: State
+    lstm_state: State
     burn_in: tuple[Tensor, Tensor]
 
 

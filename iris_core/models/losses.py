@@ -7,13 +7,13 @@ from torch import Tensor
 
 @dataclass
 class Losses:
-    """Named terms of a loss, already weighted, and figures that are not trained on.
+    """Named terms of a loss, already weighted, and metrics that are not trained on.
 
-    terms: scalars that add up to the loss. figures: detached scalars to log.
+    terms: scalars that add up to the loss. metrics: detached scalars to log.
     """
 
     terms: dict[str, Tensor]
-    figures: dict[str, Tensor] = field(default_factory=dict)
+    metrics: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def total(self) -> Tensor:
@@ -22,5 +22,5 @@ class Losses:
 
     def detached(self) -> dict[str, Tensor]:
         """Every term, figure and the total, without their graph (no host sync)."""
-        named = {**self.terms, **self.figures, "loss": self.total}
+        named = {**self.terms, **self.metrics, "loss": self.total}
         return {name: value.detach() for name, value in named.items()}

@@ -152,7 +152,7 @@ def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None
     if args.no_record:
         return None, "Not recorded, as asked."
     why = ""
-    if agent.card is None:
+    if agent.training_record is None:
         why = "its file does not say how the agent was trained"
     elif args.temperature not in (None, agent.config.evaluation.temperature):
         why = "its settings name another test temperature"

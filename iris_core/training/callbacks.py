@@ -20,7 +20,7 @@ from iris_core.evaluation.test_play import (
     own_randomness,
     standard_error,
 )
-from iris_core.evaluation.world_model_metrics import held_out
+from iris_core.evaluation.world_model_metrics import world_model_metrics
 from iris_core.plotting.learning_curve import (
     learning_curve,
     result_table,
@@ -73,7 +73,7 @@ class Evaluator(Callback):
         for episode in played.kept:
             replay.add(episode)
         with own_randomness(state.device, epoch), state.autocast:
-            measured = held_out(state.agent, replay)
+            measured = world_model_metrics(state.agent, replay)
             save_epoch_media(state.agent, state.run, replay, epoch)
         keep_best_agent(state, played)
         return {
@@ -165,18 +165,18 @@ def draw_learning_curve(run: Run, table: Sequence[Row]) -> None:
 
 def results_json(state: TrainingState, played: Evaluation, table: Sequence[Row]) -> str:
     """What results.json says of a run's final test."""
-    progress, card = state.progress, state.agent.card
-    assert card is not None  # the agent has just been saved
+    progress, record = state.progress, state.agent.training_record
+    assert record is not None  # the agent has just been saved
     game = state.config.env.game
     results = {
         "game": game,
-        "seed": card.seed,
-        "preset": card.preset,
+        "seed": record.seed,
+        "preset": record.preset,
         "env_steps": progress.env_steps,
         "training_minutes": progress.seconds / 60,
         "training_cpu_minutes": progress.cpu_seconds / 60,
-        "device": card.device,
-        "commit": card.commit,
+        "device": record.device,
+        "commit": record.commit,
         "episodes": len(played.returns),
         "returns": played.returns.tolist(),
         "human_normalised": human_normalised(game, float(played.returns.mean())),
@@ -193,10 +193,10 @@ SHOWN = [  # of an epoch's metrics: label, name, format
     ("world model", "world_model/loss", "{:.3f}"),
     ("value", "actor_critic/value", "{:.3f}"),
     ("entropy", "actor_critic/policy_entropy", "{:.2f}"),
-    ("dream reward", "actor_critic/imagined_reward", "{:.2f}"),
-    ("changed tokens right", "test/changed_accuracy", "{:.0%}"),
-    ("rewards foreseen", "test/reward_recall", "{:.0%}"),
-    ("actions told", "test/action_recall", "{:.0%}"),
+    ("imagined reward", "actor_critic/imagined_reward", "{:.2f}"),
+    ("changed-token accuracy", "test/changed_accuracy", "{:.0%}"),
+    ("reward recall", "test/reward_recall", "{:.0%}"),
+    ("action recall", "test/action_recall", "{:.0%}"),
     ("steps/s", "collect/steps_per_second", "{:.0f}"),
 ]
 

@@ -64,7 +64,7 @@ class Collector:
             self.lstm_state,
             config.temperature,
             config.epsilon,
-            see=self.reconstruct,
+            reconstruct=self.reconstruct,
         )
         _, over = self.step(actions.cpu().numpy())
         for i in np.flatnonzero(self.begins):

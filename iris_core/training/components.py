@@ -17,9 +17,9 @@ from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch
 from iris_core.data.replay_buffer import Replay
 from iris_core.data.sampler import SegmentSampler, sample_frames
-from iris_core.imagination.graphed_env import GraphedDream
+from iris_core.imagination.graphed_env import GraphedWorldModelEnv
 from iris_core.imagination.rollout import imagine
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.losses import Losses
 from iris_core.pretrained import load_agent
@@ -262,7 +262,7 @@ class ActorCriticComponent(Component):
         self.sampler = experience.sampler(
             settings.event_share, settings.surprise_share, horizon, range(horizon)
         )
-        self.env: DreamEnv | None = None
+        self.env: WorldModelEnv | None = None
         self.rollout: Rollout | None = None  # one that several updates learn from
         self.target: TargetCritic | None = None
         if settings.target_decay > 0:
@@ -327,17 +327,17 @@ class ActorCriticComponent(Component):
             rollout.bootstrap = self.target.values(rollout)
         return rollout
 
-    def world_model_env(self) -> DreamEnv:
+    def world_model_env(self) -> WorldModelEnv:
         """Where rollouts are imagined, with the weights as they are now."""
         if self.env is None:
             self.env = self.new_env()
-        self.env.follow(self.agent.world_model, self.world_model.updates)
+        self.env.sync_weights(self.agent.world_model, self.world_model.updates)
         return self.env
 
-    def new_env(self) -> DreamEnv:
+    def new_env(self) -> WorldModelEnv:
         if self.experience.device.type == "cuda":
-            return GraphedDream(self.agent)
-        return DreamEnv.of(self.agent)
+            return GraphedWorldModelEnv(self.agent)
+        return WorldModelEnv.of(self.agent)
 
     def state_dict(self) -> dict:
         target = {} if self.target is None else self.target.critic.state_dict()

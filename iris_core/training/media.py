@@ -13,7 +13,7 @@ from iris_core.data.frames import to_pixels
 from iris_core.data.replay_buffer import Replay
 from iris_core.data.sampler import SegmentSampler
 from iris_core.imagination.rollout import imagine
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import Rollout
 from iris_core.plotting.contact_sheet import (
     comparison_sheet,
@@ -78,7 +78,7 @@ def comparison(agent: Agent, episode: Episode) -> np.ndarray:
     last = min(first + context + COMPARED_FRAMES - 1, len(episode))
     batch = episode.segment(first, last).to(agent.device)
     past, actions = batch.frames[:, :context], batch.actions  # (1, C, ...), (1, T)
-    dream = DreamEnv.of(agent)
+    dream = WorldModelEnv.of(agent)
     dreamed = [dream.reset(past, actions[:, : context - 1])]
     for t in range(context - 1, actions.shape[1] - 1):
         dreamed.append(dream.step(actions[:, t])[0])

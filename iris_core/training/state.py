@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from iris_core.agent import Agent, Card
+from iris_core.agent import Agent, TrainingRecord
 from iris_core.config import Config, preset_of
 from iris_core.data.replay_buffer import Replay
 from iris_core.envs.game import action_meanings
@@ -114,7 +114,7 @@ class TrainingState:
 
     def save_agent(self, path: Path) -> None:
         """Write the agent, with a record of what its training has cost so far."""
-        self.agent.card = Card(
+        self.agent.training_record = TrainingRecord(
             preset=preset_of(self.config),
             seed=self.config.seed,
             steps=self.progress.env_steps,

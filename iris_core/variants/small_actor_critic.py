@@ -71,7 +71,7 @@ class SmallActorCritic(ActorCritic):
         returns, advantages = self.targets(rollout, live)
         logits, values = rollout.logits, rollout.values
         if self.off_policy:
-            logits, values = self.unroll(rollout.frames, rollout.memory)
+            logits, values = self.unroll(rollout.frames, rollout.lstm_state)
         policy = Categorical(logits=logits[:, :-1], validate_args=False)
         gain = self.gain(policy, rollout, advantages)
         terms = {
@@ -79,14 +79,14 @@ class SmallActorCritic(ActorCritic):
             "value": mean((values[:, :-1] - returns).pow(2), live),
             "entropy": -self.config.entropy_weight * mean(policy.entropy(), live),
         }
-        figures = {
+        metrics = {
             "imagined_reward": (rollout.rewards[:, :-1] * live).sum(1).mean(),
             "imagined_end": mean(rollout.ends[:, :-1].float(), live),
             "mean_value": mean(rollout.values[:, :-1].detach(), live),
             "mean_return": mean(returns, live),
             "policy_entropy": policy.entropy().detach().mean(),
         }
-        return Losses(terms, figures)
+        return Losses(terms, metrics)
 
     @torch.no_grad()
     def targets(self, rollout: Rollout, live: Tensor) -> tuple[Tensor, Tensor]:

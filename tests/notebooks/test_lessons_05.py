@@ -25,13 +25,13 @@ from matplotlib.figure import Figure
 
 from iris_core.agent import greedy
 from iris_core.envs import CatchEnv
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 
 
 def test_a_step_is_that_of_a_dream() -> None:
     agent = load_agent("freeway_sequential")
     frame = torch.from_numpy(next(iter(load_replay("freeway_agent"))).frames[:2]) / 255
-    dream = DreamEnv(agent.tokenizer, agent.world_model, greedy)
+    dream = WorldModelEnv(agent.tokenizer, agent.world_model, greedy)
     dream.reset(frame)
     cache = agent.world_model.new_cache(2)
     with torch.no_grad():

@@ -6,7 +6,7 @@ from lessons.exercises import nb10 as exercises
 
 from iris_core.agent import Agent
 from iris_core.config import load_config
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 5, 12])
@@ -23,7 +23,7 @@ def test_passes_are_those_of_a_real_dream(horizon, blocks):
         return forward(*arguments)
 
     wm.transformer.forward = counted
-    dream = DreamEnv(agent.tokenizer, wm)
+    dream = WorldModelEnv(agent.tokenizer, wm)
     dream.reset(torch.zeros(1, 3, 64, 64))
     for step in range(horizon):
         action = torch.zeros(1, dtype=torch.int64)

@@ -80,12 +80,14 @@ def test_what_a_run_leaves_behind(finished):
     assert Run.open(run.path).config == state.config
     agent = Agent.load(run.agent)
     results = json.loads((run.path / "results.json").read_text())
-    assert agent.actions == ACTIONS and agent.card is not None
-    assert agent.card.preset == results["preset"]
-    assert agent.card.preset.startswith("smoke")
-    assert agent.card.steps == results["env_steps"] == state.progress.env_steps
-    assert agent.card.commit == results["commit"] == run.commit
-    assert agent.card.minutes == round(results["training_minutes"], 2)
+    assert agent.actions == ACTIONS and agent.training_record is not None
+    assert agent.training_record.preset == results["preset"]
+    assert agent.training_record.preset.startswith("smoke")
+    assert (
+        agent.training_record.steps == results["env_steps"] == state.progress.env_steps
+    )
+    assert agent.training_record.commit == results["commit"] == run.commit
+    assert agent.training_record.minutes == round(results["training_minutes"], 2)
     Episode.load(run.episodes("test") / "best.npz")
     Episode.load(run.episodes("imagination") / "best.npz")
 

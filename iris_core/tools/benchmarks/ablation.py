@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from iris_core.evaluation.test_play import own_randomness
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models import vqgan
 from iris_core.runtime.device import bf16_autocast
 from iris_core.tools.benchmarks import parts, reference
@@ -196,7 +196,7 @@ def encode_every_time(state: TrainingState) -> Context:
     return replaced("token_cache", {state.experience: cache})
 
 
-def dreaming_in(env: type[DreamEnv]) -> Without:
+def dreaming_in(env: type[WorldModelEnv]) -> Without:
     return lambda state: replaced(
         "new_env", {state.actor_critic: lambda: env.of(state.agent)}
     )
@@ -270,5 +270,5 @@ OPTIMISATIONS = (
     Optimisation("frames in groups", all_together, convolutional, "cpu"),
     Optimisation("no waiting", waiting, device="cuda"),
     Optimisation("bf16", float32, lambda state: state.bf16),
-    Optimisation("CUDA graphs", dreaming_in(DreamEnv), device="cuda"),
+    Optimisation("CUDA graphs", dreaming_in(WorldModelEnv), device="cuda"),
 )

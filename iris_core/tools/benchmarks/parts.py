@@ -16,7 +16,7 @@ from torch import nn
 from iris_core.config import Config
 from iris_core.data.frames import to_frames
 from iris_core.envs.vector import make_vector
-from iris_core.evaluation.test_play import TestPlay
+from iris_core.evaluation.test_play import TestEpisodes
 from iris_core.models.lpips import LPIPS
 from iris_core.runtime.cuda_graphs import fast
 from iris_core.runtime.device import resolve_device
@@ -138,13 +138,14 @@ def dream_step(state: TrainingState, batch: int) -> Part:
 
 def play_step(state: TrainingState, games: int) -> Part:
     """A step of test play, policy and games together."""
-    agent, memory = state.agent, state.agent.new_state(games)
-    see = fast(agent.tokenizer.reconstruct, agent.device)
+    agent, lstm_state = state.agent, state.agent.new_state(games)
+    reconstruct = fast(agent.tokenizer.reconstruct, agent.device)
     envs = make_vector(state.config.env, "test", games, AutoresetMode.DISABLED)
-    play = TestPlay(envs, episodes=games, seed=0, keep=0)
+    play = TestEpisodes(envs, episodes=games, seed=0, keep=0)
 
     def step() -> None:
-        actions, _ = agent.act(to_frames(play.pixels, agent.device), memory, see=see)
+        frames = to_frames(play.pixels, agent.device)
+        actions, _ = agent.act(frames, lstm_state, reconstruct=reconstruct)
         play.step(actions.cpu().numpy())
 
     return no_gradient(state, step)

@@ -207,8 +207,8 @@ def mark_events(
 
 def describe(agent: Agent) -> str:
     """Whose figure it is: this project's, and of what scale."""
-    config, card = agent.config, agent.card
-    cost = f", {card.steps:,} steps in {card.minutes:.0f} min" if card else ""
+    config, record = agent.config, agent.training_record
+    cost = f", {record.steps:,} steps in {record.minutes:.0f} min" if record else ""
     return (
         f"This project's agent for {agent.game}:"
         f" {agent.tokenizer.tokens_per_frame} tokens a frame, world model of"

@@ -10,14 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from iris_core.agent import PARTS
 from iris_core.config import Config, config_from_yaml, load_config
 from iris_core.config.setting import ConfigError
 from iris_core.plotting.palette import BLUE, INK, SKY
 from iris_core.tools.figures.own_runs import draw_references
 from iris_core.tools.figures.style import WIDTH, note, styled
 from iris_core.tools.scores.scores import read_json, run_scores
-from iris_core.training.schedule import total_updates
+from iris_core.training.schedule import COMPONENTS, total_updates
 
 PAPERS_STEPS = 100_000
 CONFIG = "-config.yaml"
@@ -88,7 +87,7 @@ def share_of_schedule(config: Config, rows: pd.DataFrame) -> str:
     steps = rows["env_steps"].max()
     parts = [f"{steps:,.0f} of {PAPERS_STEPS:,} steps ({steps / PAPERS_STEPS:.0%})"]
     names = ("tokenizer updates", "world-model updates", "dreams for the policy")
-    for name, part in zip(names, PARTS, strict=True):
+    for name, part in zip(names, COMPONENTS, strict=True):
         share = done[part] / whole[part]
         ours, theirs = (getattr(c, part).updates.batch_size for c in (config, paper))
         batch = f", batches of {ours} and not {theirs}" if ours != theirs else ""

@@ -22,7 +22,7 @@ from iris_core.data.frames import to_pixels
 from iris_core.envs import action_meanings, make_env
 from iris_core.imagination.introspection import Imagination
 from iris_core.imagination.start import Start
-from iris_core.models.actor_critic import State as Memory
+from iris_core.models.actor_critic import State as LSTMState
 from iris_core.runtime.device import autocast_for
 from iris_core.tools.play.keys import action_of
 from iris_core.tools.play.options import Driver, Place
@@ -235,7 +235,7 @@ class Session:
             self.world_node = self.cursor
 
     def make_node(
-        self, obs: Observation, parent: Node | None, action: int | None, lstm: Memory
+        self, obs: Observation, parent: Node | None, action: int | None, lstm: LSTMState
     ) -> Node:
         """Run the actor-critic, its LSTM state given, on an observation."""
         frame = self.agent.tokenizer.decode(obs.tokens)

@@ -21,7 +21,7 @@ from iris_core.envs import Game
 from iris_core.envs.game import State as GameState
 from iris_core.imagination.introspection import Imagination, Prediction
 from iris_core.imagination.start import Start, find_start, tokenize
-from iris_core.models.actor_critic import State as Memory
+from iris_core.models.actor_critic import State as LSTMState
 
 SAVE_EVERY = 100  # steps between saved game states; going back replays from the last
 
@@ -62,8 +62,8 @@ class Node:
     reconstruction: np.ndarray
     action_probs: np.ndarray
     value: float
-    lstm_before: Memory
-    lstm_state: Memory
+    lstm_before: LSTMState
+    lstm_state: LSTMState
     parent: Node | None = None
     children: list[Node] = field(default_factory=list)
     next: Node | None = None
@@ -91,12 +91,12 @@ class DreamWorld:
         self.imagination = imagination
         self.origin: Start | None = None
 
-    def start(self, seed: int) -> tuple[Observation, Memory]:
+    def start(self, seed: int) -> tuple[Observation, LSTMState]:
         if self.origin is None:
             self.origin = find_start(self.agent, seed)
         self.imagination.seed(seed)
         self.imagination.start(self.origin.tokens, self.origin.actions)
-        return replace(self.observe(), game=self.origin.game), self.origin.memory
+        return replace(self.observe(), game=self.origin.game), self.origin.lstm_state
 
     def step(self, action: int) -> Observation:
         return self.observe(*self.imagination.step(action))
@@ -128,7 +128,7 @@ class GameWorld:
         self.tokens = torch.empty(0)
         self.predict, self.in_sync = True, False
 
-    def start(self, seed: int) -> tuple[Observation, Memory]:
+    def start(self, seed: int) -> tuple[Observation, LSTMState]:
         self.steps = 0
         pixels, _ = self.env.reset(seed=seed)
         return self.observe(pixels), self.agent.new_state(1)

@@ -138,11 +138,18 @@ def to_run(record: dict[str, Any], where: str) -> OwnRun:
 
 
 def run_of_agent(agent: Agent, returns: Sequence[float]) -> OwnRun:
-    """The row of a test of an agent that carries a card."""
-    card = agent.card
-    if card is None:
+    """The row of a test of an agent that carries a training record."""
+    record = agent.training_record
+    if record is None:
         raise ConfigError(f"the agent for {agent.game} does not say how it was trained")
-    cost = (card.seed, card.preset, card.steps, card.minutes, card.device, card.commit)
+    cost = (
+        record.seed,
+        record.preset,
+        record.steps,
+        record.minutes,
+        record.device,
+        record.commit,
+    )
     return OwnRun(agent.game, *cost, len(returns), sum(returns) / len(returns))
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from iris_core.agent import Agent
 from iris_core.data.episode import Episode
 from iris_core.data.frames import to_pixels
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import State, lambda_returns
 from iris_core.plotting.frame_strip import draw_frame, frame_strip
 from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION
@@ -173,7 +173,7 @@ def record_dream(
 ) -> DreamLog:
     """A dream from step `start` of an episode; choose: logits (1, n) -> action (1,)."""
     memory = state_before(agent, episode, start)
-    dream = DreamEnv.of(agent)
+    dream = WorldModelEnv.of(agent)
     first = max(start + 1 - dream.context, 0)
     past = episode.segment(first, start + 1)
     frame = dream.reset(past.frames, past.actions[:, :-1])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from iris_core.imagination.world_model_env import DreamEnv
+from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.tools.benchmarks import ablation, parts, reference
 from iris_core.tools.benchmarks.ablation import (
     OPTIMISATIONS,
@@ -120,13 +120,13 @@ def test_passes_of_a_dreams_step(make_state, monkeypatch):
         lambda *given: passes.append(given[0].shape[1]) or forward(*given),
     )
 
-    def lengths(dream: DreamEnv) -> list[int]:
+    def lengths(dream: WorldModelEnv) -> list[int]:
         dream.reset(torch.rand(2, 3, 64, 64))
         passes.clear()
         dream.step(torch.zeros(2, dtype=torch.int64))
         return list(passes)
 
-    assert lengths(DreamEnv.of(agent)) == [2] + [1] * 15
+    assert lengths(WorldModelEnv.of(agent)) == [2] + [1] * 15
     names = "action with last token", "CUDA graphs"
     missing = [o for o in OPTIMISATIONS if o.name in names]
     with ablation.doing_without(state, missing):
@@ -142,7 +142,7 @@ def test_the_actions_pass_changes_no_dream(make_state):
 
     def imagined() -> list[torch.Tensor]:
         torch.manual_seed(0)
-        dream = DreamEnv.of(state.agent)
+        dream = WorldModelEnv.of(state.agent)
         dream.reset(frames)
         last = 2 * state.config.world_model.max_blocks
         steps = [dream.step(actions) for _ in range(last)]

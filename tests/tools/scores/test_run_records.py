@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from iris_core.agent import Agent, Card
+from iris_core.agent import Agent, TrainingRecord
 from iris_core.config import ConfigError, load_config
 from iris_core.tools.scores.run_records import (
     OwnRun,
@@ -74,7 +74,7 @@ def test_the_row_of_an_agent() -> None:
     agent = Agent.from_config(load_config("smoke"), 3)
     with pytest.raises(ConfigError, match="does not say how it was trained"):
         run_of_agent(agent, [1.0])
-    agent.card = Card("smoke", 4, 180, 0.5, 0.4, "cpu", "abc")
+    agent.training_record = TrainingRecord("smoke", 4, 180, 0.5, 0.4, "cpu", "abc")
     assert run_of_agent(agent, [1.0, 0.0]) == OwnRun(
         "Catch", 4, "smoke", 180, 0.5, "cpu", "abc", 2, 0.5
     )

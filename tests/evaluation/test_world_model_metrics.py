@@ -13,7 +13,7 @@ from iris_core.agent import Agent
 from iris_core.data.episode import Episode
 from iris_core.data.replay_buffer import Replay
 from iris_core.data.sampler import SegmentSampler
-from iris_core.evaluation.world_model_metrics import held_out
+from iris_core.evaluation.world_model_metrics import world_model_metrics
 
 
 def make_replay(lengths: list[int]) -> Replay:
@@ -53,7 +53,7 @@ def test_held_out_figures_against_a_loop(prediction):
         agent.tokenizer.start_from(torch.rand(8, 3, 64, 64))
         for p in agent.world_model.parameters():
             p.mul_(3)
-    ours = held_out(agent, replay, batches=2)
+    ours = world_model_metrics(agent, replay, batches=2)
     rng, wm, config = random.Random(0), agent.world_model, agent.config.world_model
     seen = {n: [] for n in ("token", "copy", "changed", "reward", "action")}
     losses = []
@@ -90,7 +90,9 @@ def test_held_out_figures_against_a_loop(prediction):
         figure = f"{name}_{kind}"
         assert cases and ours[figure] == pytest.approx(np.mean(cases)), name
     assert ours["world_model_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
-    assert held_out(agent, replay, batches=2) == ours  # always the same segments
+    assert (
+        world_model_metrics(agent, replay, batches=2) == ours
+    )  # always the same segments
 
 
 def test_held_out_without_rewards_or_changes():
@@ -98,6 +100,6 @@ def test_held_out_without_rewards_or_changes():
     replay, still = Replay(), np.full((5, 3, 64, 64), 7, dtype=np.uint8)
     none = np.zeros(5, dtype=bool)
     replay.add(Episode(still, np.zeros(5, dtype=np.int64), np.zeros(5), none, none))
-    figures = held_out(agent, replay, batches=1)
+    figures = world_model_metrics(agent, replay, batches=1)
     assert math.isnan(figures["reward_recall"]) and figures["copy_accuracy"] == 1
     assert math.isnan(figures["changed_accuracy"])
