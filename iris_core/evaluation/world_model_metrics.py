@@ -22,7 +22,7 @@ from iris_core.data.sampler import SegmentSampler
 def world_model_metrics(
     agent: Agent, replay: Replay, batches: int = 4
 ) -> dict[str, float]:
-    """Figures on segments of `replay`, always the same ones; agent in eval mode.
+    """Metrics on segments of `replay`, always the same ones; agent in eval mode.
 
     token_accuracy, copy_accuracy, changed_accuracy: shares of next-frame tokens.
     reward_recall: share of non-zero rewards whose sign is the likeliest class (NaN if

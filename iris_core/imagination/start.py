@@ -21,8 +21,8 @@ PATIENCE = 120  # more of them, at most, until something moves
 @dataclass(frozen=True, eq=False)
 class Start:
     """Where a dream begins: tokens (1, C, K) of the last frames, actions (1, C - 1)
-    between them, the policy's LSTM state before the last one, and the game's state there,
-    where there is a game."""
+    between them, the policy's LSTM state before the last one, and the game's state
+    there, where there is a game."""
 
     tokens: Tensor
     actions: Tensor
