@@ -332,7 +332,7 @@ def test_actor_critic_loss(agent: Agent) -> None:
         rewards=golden("acl/rewards"),
         ends=golden("acl/ends"),
         bootstrap=values.detach(),
-        memory=agent.actor_critic.new_state(4),
+        lstm_state=agent.actor_critic.new_state(4),
         burn_in=(torch.empty(0), torch.empty(0)),
     )
     losses = agent.actor_critic.loss(rollout)

@@ -982,7 +982,7 @@ def make_rollout(rows: int, steps: int, ends: Tensor | None = None) -> Rollout:
         rewards=torch.randint(-1, 2, (rows, steps)).float(),
         ends=torch.zeros(rows, steps, dtype=torch.bool) if ends is None else ends,
         bootstrap=values.detach().clone(),
-        memory=(torch.zeros(rows, 1), torch.zeros(rows, 1)),
+        lstm_state=(torch.zeros(rows, 1), torch.zeros(rows, 1)),
         burn_in=(torch.zeros(rows, 0, 3, 1, 1), torch.zeros(rows, 0)),
     )
 

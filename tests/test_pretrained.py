@@ -196,7 +196,7 @@ def same(ours: Agent, theirs: Agent) -> bool:
 def run(tmp_path: Path) -> tuple[Run, Agent]:
     """A run folder with an agent of random weights."""
     config = load_config("smoke", [f'outputs="{tmp_path}/outputs"', "device=cpu"])
-    agent, run = Agent.from_config(config, 3), Run.create(config)
+    agent, run = Agent(config, ["NOOP", "LEFT", "RIGHT"]), Run.create(config)
     agent.save(run.agent)
     return run, agent
 

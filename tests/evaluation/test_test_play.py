@@ -11,7 +11,8 @@ from torch import Tensor
 from iris_core.agent import Agent
 from iris_core.config import ConfigError
 from iris_core.data import replay_buffer
-from iris_core.envs import constant_returns, make_vector
+from iris_core.envs import make_vector
+from iris_core.evaluation.baselines import constant_returns
 from iris_core.evaluation.test_play import evaluate, own_randomness, standard_error
 
 

@@ -39,14 +39,14 @@ def likeliest_action(agent: Agent, tokens: Tensor, actions: Tensor) -> int:
     wm, chances = agent.world_model, []
     for action in range(agent.num_actions):
         past = torch.cat([actions[:-2], torch.tensor([action]), actions[-1:]])
-        output = wm(wm.sequence(tokens[None], past[None]))
-        logps = wm.predictions(output).log_softmax(-1)[-16:]
+        logps = wm.predict(tokens[None], past[None]).observations[0]
+        logps = logps.log_softmax(-1)[-16:]
         chances.append(sum(logps[i, int(tokens[-1, i])].item() for i in range(16)))
     return int(np.argmax(chances))
 
 
 @pytest.mark.parametrize("prediction", ["autoregressive", "parallel"])
-def test_held_out_figures_against_a_loop(prediction):
+def test_metrics_against_a_loop(prediction):
     agent = make_agent(f"world_model.prediction={prediction}")
     replay = make_replay([3, 9, 1])
     with torch.no_grad():
@@ -95,11 +95,11 @@ def test_held_out_figures_against_a_loop(prediction):
     )  # always the same segments
 
 
-def test_held_out_without_rewards_or_changes():
+def test_metrics_without_rewards_or_changes():
     agent = make_agent()
     replay, still = Replay(), np.full((5, 3, 64, 64), 7, dtype=np.uint8)
     none = np.zeros(5, dtype=bool)
     replay.add(Episode(still, np.zeros(5, dtype=np.int64), np.zeros(5), none, none))
-    figures = world_model_metrics(agent, replay, batches=1)
-    assert math.isnan(figures["reward_recall"]) and figures["copy_accuracy"] == 1
-    assert math.isnan(figures["changed_accuracy"])
+    metrics = world_model_metrics(agent, replay, batches=1)
+    assert math.isnan(metrics["reward_recall"]) and metrics["copy_accuracy"] == 1
+    assert math.isnan(metrics["changed_accuracy"])

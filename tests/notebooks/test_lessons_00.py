@@ -12,13 +12,13 @@ from lessons.build import series
 from lessons.exercises import nb00 as check
 from lessons.plots import nb00_diagram
 
-from iris_core.config import schema
+from iris_core.config import paper
 from iris_core.data.batch import Batch
 from iris_core.models import actor_critic, tokenizer, world_model
 
 LESSON = series.SERIES[0]
 NAMES = {
-    **vars(schema),
+    **vars(paper),
     **vars(actor_critic),
     **vars(tokenizer),
     **vars(world_model),
@@ -69,7 +69,7 @@ def test_the_glossary_has_the_papers_values() -> None:
     assert len(rows) == 7
     for config, name, value in rows:
         (field,) = (
-            f for f in dataclasses.fields(getattr(schema, config)) if f.name == name
+            f for f in dataclasses.fields(getattr(paper, config)) if f.name == name
         )
         assert field.default == float(value), name
 

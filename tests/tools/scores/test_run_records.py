@@ -71,7 +71,7 @@ def test_a_run_tested_again_is_no_other_seed(tmp_path: Path) -> None:
 
 
 def test_the_row_of_an_agent() -> None:
-    agent = Agent.from_config(load_config("smoke"), 3)
+    agent = Agent(load_config("smoke"), ["NOOP", "LEFT", "RIGHT"])
     with pytest.raises(ConfigError, match="does not say how it was trained"):
         run_of_agent(agent, [1.0])
     agent.training_record = TrainingRecord("smoke", 4, 180, 0.5, 0.4, "cpu", "abc")

@@ -33,7 +33,8 @@ from iris_core.tools.sweep import work
 from iris_core.tools.sweep.plan import LAPTOP, Sweep, read_sweep
 from iris_core.tools.sweep.run import run_sweep
 from iris_core.tools.sweep.watch import LiveTable
-from iris_core.training.trainer import Trainer
+from iris_core.training.state import TrainingState
+from iris_core.training.train import train_state
 
 TINY = [  # of the smoke preset; long enough to be killed in
     *("preset=smoke", "device=cpu", "training.epochs=5", "evaluation.every=5"),
@@ -234,8 +235,7 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def unbroken(sweep: Sweep, run: str, folder: Path) -> tuple[dict, dict]:
     """The agent and results of a run that nothing disturbed."""
     config = sweep.configs[run]
-    alone = Run.create(config, folder)
-    Trainer(config, alone).run()
+    train_state(TrainingState(config, Run.create(config, folder)))
     return outcome(folder)
 
 

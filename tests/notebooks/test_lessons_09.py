@@ -3,8 +3,8 @@
 import pytest
 from lessons.exercises import nb09 as exercises
 
-from iris_core import statistics
-from iris_core.scores import load_scores, score_matrix
+from iris_core.tools.scores import statistics
+from iris_core.tools.scores.scores import load_scores, score_matrix
 
 
 def test_solutions_agree_with_the_library() -> None:
