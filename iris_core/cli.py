@@ -195,7 +195,7 @@ def resume(args: argparse.Namespace) -> int:
 
 def finish(state: TrainingState) -> int:
     """Train to the end, or until Ctrl-C, and say how to continue; the exit code."""
-    from iris_core.training.components import DivergedError
+    from iris_core.training.component import DivergedError
     from iris_core.training.train import train_state
 
     command = f"iris resume {shlex.quote(str(state.run.path))}"

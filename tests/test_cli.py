@@ -20,7 +20,7 @@ from iris_core.config import (
 from iris_core.runtime.run_folder import Run
 from iris_core.tools.scores import run_records
 from iris_core.tools.scores.run_records import own_runs
-from iris_core.training.components import DivergedError
+from iris_core.training.component import DivergedError
 
 
 def iris(*arguments):

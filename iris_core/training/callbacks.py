@@ -14,6 +14,7 @@ from iris_core.config.departures import TrainingConfig
 from iris_core.data.replay_buffer import Replay
 from iris_core.envs.atari_100k import human_normalised
 from iris_core.evaluation.final_test import FINAL_SEED, OWN, Row, final_test
+from iris_core.evaluation.media import save_epoch_media, save_final_media
 from iris_core.evaluation.test_play import (
     Evaluation,
     evaluate,
@@ -31,7 +32,6 @@ from iris_core.runtime.run_folder import Run
 from iris_core.training import checkpoint
 from iris_core.training.callback import Callback, Result
 from iris_core.training.logger import Logger, make_loggers
-from iris_core.training.media import save_epoch_media, save_final_media
 from iris_core.training.schedule import is_last
 from iris_core.training.state import TrainingState
 

@@ -1,18 +1,16 @@
-"""The three networks in training: what an update learns from, and the update itself."""
+"""The three components of the paper: what each one's update learns from."""
 
 from __future__ import annotations
 
-import math
 import random
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Adam, AdamW, Optimizer
+from torch import Tensor
+from torch.optim import AdamW
 
 from iris_core.agent import Agent
-from iris_core.config.departures import InitConfig, UpdatesConfig
+from iris_core.config.departures import InitConfig
 from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch
 from iris_core.data.replay_buffer import Replay
@@ -23,7 +21,8 @@ from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import Rollout
 from iris_core.models.losses import Losses
 from iris_core.pretrained import load_agent
-from iris_core.training.schedule import COMPONENTS, learning_rate
+from iris_core.training.component import Component, can_fuse
+from iris_core.training.schedule import COMPONENTS
 from iris_core.training.token_cache import TokenCache
 from iris_core.variants.event_sampler import EventSampler
 from iris_core.variants.loss_priority import LossPriorities, PrioritySampler
@@ -31,114 +30,6 @@ from iris_core.variants.small_world_model import FrameLosses
 from iris_core.variants.target_critic import TargetCritic
 
 INIT_FRAMES = 2048  # frames that networks are initialised from
-
-
-class DivergedError(RuntimeError):
-    """A loss or a gradient is not a finite number: training must stop."""
-
-
-class Component(ABC):
-    """A network and its optimizer. pretrained: it came from another run."""
-
-    def __init__(
-        self,
-        name: str,
-        module: nn.Module,
-        optimizer: Optimizer,
-        config: UpdatesConfig,
-        pretrained: bool = False,
-    ) -> None:
-        self.name = name
-        self.module = module
-        self.optimizer = optimizer
-        self.config = config
-        self.pretrained = pretrained
-        self.updates = 0  # so far, in the whole run
-        self.annealed = 1.0  # of `schedule.annealed`
-        self.asynchronous = next(module.parameters()).device.type == "cuda"
-        self.pending: tuple[Losses, Tensor] | None = None  # not yet looked at
-
-    @abstractmethod
-    def draw_loss(self) -> Losses:
-        """Sample a batch and compute its losses; called under autocast."""
-
-    def before_first_update(self) -> None:
-        """Initialise what can be initialised from data."""
-        return
-
-    def update(self, autocast: torch.autocast) -> dict[str, Tensor]:
-        """Sample, and take a step of the optimizer; see `gradient_step`."""
-        if self.updates == 0:
-            self.before_first_update()
-        return self.gradient_step(autocast)
-
-    def gradient_step(self, autocast: torch.autocast) -> dict[str, Tensor]:
-        """One step of the optimizer; returns detached losses and metrics.
-
-        DivergedError, with the weights as they were before, if the loss or the
-        gradient is not finite. On CUDA, where looking would stop the program until the
-        GPU is done, the next update or `raise_pending` raises it; the weights stay all
-        the same.
-        """
-        self.module.train()
-        with autocast:
-            losses = self.draw_loss()
-        total = losses.total
-        if not self.asynchronous:
-            self.check(total, "loss", losses)
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
-        if self.asynchronous:
-            self.raise_pending()
-            self.pending = losses, norm
-            # A fused optimizer looks at this on the device, and may do nothing
-            self.optimizer.found_inf = (~(total + norm).isfinite()).float()  # type: ignore[attr-defined]
-        else:
-            self.check(norm, "gradient", losses)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.updates + 1, self.annealed)
-        self.optimizer.step()
-        self.updates += 1
-        self.module.eval()
-        return {**losses.detached(), "grad_norm": norm}
-
-    def raise_pending(self) -> None:
-        """Check what the last update left unchecked."""
-        if self.pending is not None:
-            losses, norm = self.pending
-            self.pending = None
-            self.check(losses.total, "loss", losses)
-            self.check(norm, "gradient", losses)
-
-    def check(self, value: Tensor, what: str, losses: Losses) -> None:
-        """DivergedError unless a loss or a gradient's norm is finite."""
-        if math.isfinite(value.item()):
-            return
-        self.module.eval()
-        terms = ", ".join(f"{k} {v.item():.4g}" for k, v in losses.terms.items())
-        raise DivergedError(
-            f"The {what} of the {self.name} became {value.item()} in its update "
-            f"{self.updates + 1} ({terms})"
-        )
-
-    def state_dict(self) -> dict:
-        """What a checkpoint holds; the weights are the agent's."""
-        return {"optimizer": self.optimizer.state_dict(), "updates": self.updates}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Go on from `state_dict`."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.align_moments()
-        self.updates = state["updates"]
-
-    def align_moments(self) -> None:
-        """Lay the optimizer's moments out as their weights: a fused optimizer takes
-        that for granted, and a layout may come from another device."""
-        for weight, moments in self.optimizer.state.items():
-            for name, value in moments.items():
-                if value.shape == weight.shape:
-                    moments[name] = torch.empty_like(weight).copy_(value)
 
 
 @dataclass(eq=False)
@@ -171,17 +62,12 @@ class Experience:
 class TokenizerComponent(Component):
     """Learns from single frames (section 2.1)."""
 
+    name = "tokenizer"
+
     def __init__(self, agent: Agent, experience: Experience) -> None:
-        self.settings = agent.config.tokenizer
+        super().__init__(agent)
         self.tokenizer = agent.tokenizer
         self.experience = experience
-        super().__init__(
-            "tokenizer",
-            agent.tokenizer,
-            adam(agent.tokenizer),
-            self.settings.updates,
-            is_pretrained(agent.config.init, "tokenizer"),
-        )
 
     def before_first_update(self) -> None:
         if not self.pretrained:
@@ -204,9 +90,13 @@ class TokenizerComponent(Component):
 class WorldModelComponent(Component):
     """Learns from segments of play, as tokens (section 2.2)."""
 
+    name = "world_model"
+
     def __init__(self, agent: Agent, experience: Experience) -> None:
-        self.agent = agent
         self.settings = settings = agent.config.world_model
+        groups = agent.world_model.optimizer_groups(settings.updates.weight_decay)
+        super().__init__(agent, AdamW(groups, fused=can_fuse(agent.device)))
+        self.agent = agent
         self.experience = experience
         policy = agent.config.actor_critic
         self.remembers_losses = max(settings.surprise_share, policy.surprise_share) > 0
@@ -214,14 +104,6 @@ class WorldModelComponent(Component):
         # The first frame is not predicted: a high loss must lie behind it
         self.sampler = experience.sampler(
             settings.event_share, settings.surprise_share, length, range(1, length)
-        )
-        groups = agent.world_model.optimizer_groups(settings.updates.weight_decay)
-        super().__init__(
-            "world_model",
-            agent.world_model,
-            AdamW(groups, fused=can_fuse(agent.device)),
-            settings.updates,
-            is_pretrained(agent.config.init, "world_model"),
         )
 
     def before_first_update(self) -> None:
@@ -251,9 +133,12 @@ class ActorCriticComponent(Component):
     world_model: tells when the weights that rollouts are imagined with have changed.
     """
 
+    name = "actor_critic"
+
     def __init__(
         self, agent: Agent, experience: Experience, world_model: WorldModelComponent
     ) -> None:
+        super().__init__(agent)
         self.agent = agent
         self.settings = settings = agent.config.actor_critic
         self.experience = experience
@@ -267,13 +152,6 @@ class ActorCriticComponent(Component):
         self.target: TargetCritic | None = None
         if settings.target_decay > 0:
             self.target = TargetCritic(agent.actor_critic, settings.target_decay)
-        super().__init__(
-            "actor_critic",
-            agent.actor_critic,
-            adam(agent.actor_critic),
-            settings.updates,
-            is_pretrained(agent.config.init, "actor_critic"),
-        )
 
     def before_first_update(self) -> None:
         policy = self.agent.actor_critic
@@ -349,23 +227,7 @@ class ActorCriticComponent(Component):
             self.target.critic.load_state_dict(state["target_critic"])
 
 
-def adam(module: nn.Module) -> Adam:
-    """Adam as in the paper; `gradient_step` sets the learning rate."""
-    device = next(module.parameters()).device
-    return Adam(module.parameters(), fused=can_fuse(device))
-
-
-def can_fuse(device: torch.device) -> bool:
-    """Whether PyTorch has a fused optimizer there."""
-    return device.type != "mps"
-
-
 # Starting from parts of another agent
-
-
-def is_pretrained(init: InitConfig, name: str) -> bool:
-    """Whether a run takes this component from another agent."""
-    return bool(init.path and getattr(init, name))
 
 
 def init_components(agent: Agent, init: InitConfig) -> None:

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from iris_core.data.episode import EpisodeStats
 from iris_core.training.callback import Callback, Result
-from iris_core.training.components import DivergedError
+from iris_core.training.component import DivergedError
 from iris_core.training.logger import Meter
 from iris_core.training.schedule import (
     WARM_START,

@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ import torch
 from running import make_state, resume, same, train
 from torch import nn
 
-from iris_core.config.departures import UpdatesConfig
+from iris_core.config.departures import InitConfig, UpdatesConfig
 from iris_core.models.losses import Losses
-from iris_core.training.components import Component, DivergedError
+from iris_core.training.component import Component, DivergedError
 
 
 class Toy(nn.Module):
@@ -29,13 +30,17 @@ class Toy(nn.Module):
 
 
 class ToyComponent(Component):
+    name = "toy"
+
     def draw_loss(self) -> Losses:
         return self.module.loss()
 
 
-def make_component(toy: Toy, **updates) -> Component:
-    config = UpdatesConfig(learning_rate=0.1, **updates)
-    return ToyComponent("toy", toy, torch.optim.Adam(toy.parameters()), config)
+def make_component(toy: Toy, optimizer=None, **updates) -> Component:
+    updates = UpdatesConfig(learning_rate=0.1, **updates)
+    config = SimpleNamespace(toy=SimpleNamespace(updates=updates), init=InitConfig())
+    agent = SimpleNamespace(toy=toy, config=config)
+    return ToyComponent(agent, optimizer or torch.optim.Adam(toy.parameters()))
 
 
 OFF = torch.autocast("cpu", enabled=False)
@@ -80,9 +85,7 @@ def test_what_is_not_finite_leaves_the_weights_alone(change, what):
 
 def asynchronous(toy: Toy) -> Component:
     """As on CUDA: nobody looks at a number before the next update."""
-    optimizer = torch.optim.Adam(toy.parameters(), fused=True)
-    config = UpdatesConfig(learning_rate=0.1)
-    component = ToyComponent("toy", toy, optimizer, config)
+    component = make_component(toy, torch.optim.Adam(toy.parameters(), fused=True))
     component.asynchronous = True
     return component
 

@@ -36,7 +36,7 @@ from iris_core.training import checkpoint
 from iris_core.training import trainer as trainer_module
 from iris_core.training.callback import Callback
 from iris_core.training.callbacks import default_callbacks
-from iris_core.training.components import DivergedError
+from iris_core.training.component import DivergedError
 from iris_core.training.trainer import Trainer
 
 BREAKOUT = [

@@ -22,7 +22,7 @@ from iris_core.runtime.cuda_graphs import fast
 from iris_core.runtime.device import resolve_device
 from iris_core.runtime.run_folder import Run
 from iris_core.tools.benchmarks.timing import Part, Timing, timed
-from iris_core.training.components import Component
+from iris_core.training.component import Component
 from iris_core.training.state import TrainingState
 from iris_core.training.trainer import Trainer
 

@@ -37,7 +37,7 @@ from iris_core.tools.scores.run_records import (
 from iris_core.tools.sweep.plan import Sweep
 from iris_core.training import checkpoint
 from iris_core.training.callbacks import default_callbacks
-from iris_core.training.components import DivergedError
+from iris_core.training.component import DivergedError
 from iris_core.training.state import TrainingState
 from iris_core.training.trainer import Trainer
 
