@@ -92,7 +92,7 @@ def step(
     },
 )
 def budget(tokens_per_frame: int, horizon: int) -> tuple[int, int]:
-    """Tokens a rollout puts into memory, and passes it takes."""
+    """Tokens a rollout puts into the cache, and passes it takes."""
     whole_steps = horizon - 1  # the last one needs no next frame
     tokens = tokens_per_frame + whole_steps * (tokens_per_frame + 1) + 1
     passes = 1 + whole_steps * (tokens_per_frame + 1) + 1

@@ -29,7 +29,7 @@ from iris_core.plotting.palette import (
 from lessons.plots.style import show_frames
 
 ACTION_COLOURS = [LIGHT, BLUE, GREEN, PINK, ORANGE, SKY]
-BEFORE, AFTER = SKY, ORANGE  # what burns a memory in, what a world model learns from
+BEFORE, AFTER = SKY, ORANGE  # the burn-in of the LSTM, the segment of a world model
 AROUND = 3  # frames shown on each side
 BLANK = np.full((64, 64, 3), 245, np.uint8)
 

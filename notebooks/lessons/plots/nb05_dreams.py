@@ -32,37 +32,37 @@ class PlayedStep:
     end: bool = False
 
 
-def draw_play(moments: Sequence[PlayedStep], most: int, last: int = 12) -> Figure:
-    """The screen and how full the memory is (of `most`) on the left, the `last` frames
-    on the right."""
+def draw_play(steps: Sequence[PlayedStep], most: int, last: int = 12) -> Figure:
+    """The screen and how full the cache is (of `most` tokens) on the left, the `last`
+    frames on the right."""
     lines = -(-last // 6)
     figure = plt.figure(figsize=(9.0, 1.2 + 0.95 * lines))
     parts = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 2.2])
     left, right = parts[0]
-    screen, memory = left.subplots(2, 1, height_ratios=[6 * lines, 1])
-    now = moments[-1]
+    screen, cache = left.subplots(2, 1, height_ratios=[6 * lines, 1])
+    now = steps[-1]
     draw_frame(screen, now.pixels)
-    screen.set_title(f"step {len(moments) - 1}: {caption(now)}")
-    memory.barh([0], [now.cache], color=BLUE)
-    memory.set(xlim=(0, most), yticks=[], xticks=[0, most])
-    memory.set_xlabel(f"{now.cache} of {most} places in memory", fontsize=9)
-    memory.tick_params(labelsize=8)
-    memory.grid(False)
+    screen.set_title(f"step {len(steps) - 1}: {caption(now)}")
+    cache.barh([0], [now.cache], color=BLUE)
+    cache.set(xlim=(0, most), yticks=[], xticks=[0, most])
+    cache.set_xlabel(f"{now.cache} of {most} tokens in the cache", fontsize=9)
+    cache.tick_params(labelsize=8)
+    cache.grid(False)
     axes = right.subplots(lines, 6, squeeze=False).flat
-    recent = list(enumerate(moments))[-last:]
-    for ax, (step, moment) in zip(axes, recent, strict=False):
-        draw_frame(ax, moment.pixels)
-        colour = VERMILLION if moment.reward or moment.end else FAINT
-        ax.set_title(f"{step} {caption(moment)}", fontsize=8, color=colour)
+    recent = list(enumerate(steps))[-last:]
+    for ax, (number, played) in zip(axes, recent, strict=False):
+        draw_frame(ax, played.pixels)
+        colour = VERMILLION if played.reward or played.end else FAINT
+        ax.set_title(f"{number} {caption(played)}", fontsize=8, color=colour)
     for ax in right.axes[len(recent) :]:
         ax.set_axis_off()
     return figure
 
 
-def caption(moment: PlayedStep) -> str:
+def caption(played: PlayedStep) -> str:
     """The action, and what it brought if it brought anything."""
-    reward = f" {moment.reward:+.0f}" if moment.reward else ""
-    return f"{moment.action}{reward}{' END' if moment.end else ''}"
+    reward = f" {played.reward:+.0f}" if played.reward else ""
+    return f"{played.action}{reward}{' END' if played.end else ''}"
 
 
 def play_buttons(
@@ -127,10 +127,10 @@ def paddle_column(pixels: np.ndarray) -> np.ndarray:
 
 
 def centre(found: np.ndarray) -> np.ndarray:
-    """The mean place of what was found: bool (..., N) -> (...); NaN if nothing was."""
+    """The mean index of what was found: bool (..., N) -> (...); NaN if nothing was."""
     total = found.sum(-1)
-    places = (found * np.arange(found.shape[-1])).sum(-1)
-    return np.where(total > 0, places / np.maximum(total, 1), np.nan)
+    total_index = (found * np.arange(found.shape[-1])).sum(-1)
+    return np.where(total > 0, total_index / np.maximum(total, 1), np.nan)
 
 
 def mean_where_seen(values: np.ndarray) -> np.ndarray:
