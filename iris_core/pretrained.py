@@ -57,7 +57,8 @@ def load_agent(source: str | Path, device: str = "cpu") -> Agent:
     Args:
         source: the name of an agent in the repository's data/agents, a run folder, an
             agent's .safetensors file, a published checkpoint, or the game of a
-            published agent ("Breakout"), which is downloaded once.
+            published agent, which is downloaded once. Case counts: "pong" is the
+            repository's agent, "Pong" the authors'.
         device: auto, cpu, cuda, cuda:1 or mps.
 
     Raises:

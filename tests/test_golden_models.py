@@ -24,7 +24,7 @@ from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import Rollout, lambda_returns
 from iris_core.models.base_world_model import BaseWorldModel, WorldModelOutput
 from iris_core.pretrained import load_published, read_config, to_published
-from iris_core.runtime.device import refuse_tf32
+from iris_core.runtime.device import disable_tf32
 
 DEVICE = os.environ.get("IRIS_TEST_DEVICE", "cpu")
 GOLDEN = Path(__file__).parent / "golden"
@@ -40,7 +40,7 @@ CUDA = [
     pytest.mark.skipif(not DEVICE.startswith("cuda"), reason="needs a CUDA device"),
 ]
 if DEVICE != "cpu":
-    refuse_tf32()
+    disable_tf32()
 
 
 def golden(name: str) -> Tensor:

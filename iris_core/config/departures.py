@@ -92,6 +92,11 @@ class TokenizerConfig(paper.TokenizerConfig):
 class WorldModelConfig(paper.WorldModelConfig):
     """The Transformer over tokens and actions."""
 
+    attention: str = setting(
+        "causal",
+        "causal: a token sees the tokens before it; block_causal: its whole frame too",
+        choices=("causal", "block_causal"),
+    )
     prediction: str = setting(
         "autoregressive",
         "autoregressive: the next frame token by token; parallel: all its tokens in one"

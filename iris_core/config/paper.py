@@ -101,11 +101,6 @@ class WorldModelConfig:
     dropout: float = setting(
         0.1, "embedding, attention and residual dropout", low=0.0, high=0.99
     )
-    attention: str = setting(
-        "causal",
-        "causal: a token sees the tokens before it; block_causal: its whole frame too",
-        choices=("causal", "block_causal"),
-    )
     updates: WorldModelUpdatesConfig = part(
         partial(WorldModelUpdatesConfig, start_after_epoch=25, batch_size=64)
     )
@@ -146,7 +141,9 @@ class EvaluationConfig:
     """Tests during training and after it."""
 
     every: int = setting(5, "epochs between two evaluations", low=1)
-    episodes: int = setting(16, "test episodes in each; the last 16 are kept", low=1)
+    episodes: int = setting(
+        16, "test episodes in each; the frames of the first 16 are kept", low=1
+    )
     num_envs: int = setting(8, "test environments side by side", low=1)
     temperature: float = setting(0.5, "of the policy's sampling in tests", low=1e-6)
     epsilon: float = setting(

@@ -44,7 +44,7 @@ class GraphedWorldModelEnv(WorldModelEnv):
 
     It dreams in a copy of the world model whose linear weights have autocast's dtype,
     so that a pass converts none: the numbers are those of autocast. The copy stays
-    where it is, as graphs need; `follow` brings it up to date. record: makes a graph.
+    where it is, as graphs need; `sync_weights` updates it. record: makes a graph.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class GraphedWorldModelEnv(WorldModelEnv):
         self.decode = Recorded(agent.tokenizer.decode, record)
         device = agent.device.type
         if torch.is_autocast_enabled(device):
-            halve(self.world_model, torch.get_autocast_dtype(device))
+            cast_linears(self.world_model, torch.get_autocast_dtype(device))
 
     def sync_weights(self, world_model: BaseWorldModel, version: int) -> None:
         """Take another version of the weights, if it is another."""
@@ -119,7 +119,7 @@ class GraphedWorldModelEnv(WorldModelEnv):
         return RecordedPasses(self.record(do), self.cache.size)
 
 
-def halve(module: nn.Module, dtype: torch.dtype) -> None:
+def cast_linears(module: nn.Module, dtype: torch.dtype) -> None:
     """Give linear layers the dtype to which autocast would convert them."""
     for part in module.modules():
         if isinstance(part, nn.Linear):

@@ -20,21 +20,21 @@ from iris_core.models.transformer import Block, SelfAttention
 class Prediction:
     """What the world model expected of a frame before it came.
 
-    chances: float32 (K,), of each token that came. reward: float32 (3,), chances of -1,
+    probs: float32 (K,), of each token that came. reward: float32 (3,), probs of -1,
     0 and +1. end: the chance that the episode was over.
     """
 
-    chances: np.ndarray
+    probs: np.ndarray
     reward: np.ndarray
     end: float
 
     @classmethod
     def of(cls, logits: WorldModelOutput, tokens: Tensor) -> Prediction:
         """Of a single dream's step: what its logits say of the tokens (1, K)."""
-        chances = logits.observations[0].float().softmax(-1)
-        chances = chances.gather(1, tokens[0, :, None])
+        probs = logits.observations[0].float().softmax(-1)
+        probs = probs.gather(1, tokens[0, :, None])
         return cls(
-            chances[:, 0].cpu().numpy(),
+            probs[:, 0].cpu().numpy(),
             logits.rewards[0].float().softmax(-1).cpu().numpy(),
             float(logits.ends[0].float().softmax(-1)[1]),
         )
@@ -42,7 +42,7 @@ class Prediction:
     @property
     def surprisal(self) -> np.ndarray:
         """Of each token, in nats: float32 (K,)."""
-        return np.abs(np.log(self.chances.clip(1e-12, 1)))
+        return np.abs(np.log(self.probs.clip(1e-12, 1)))
 
 
 class SeededSampler:
@@ -57,10 +57,10 @@ class SeededSampler:
 
     def __call__(self, logits: Tensor) -> Tensor:
         """(..., n) -> int64 (...)."""
-        chances = logits.float().softmax(-1)
-        rows = chances.flatten(0, -2)
+        probs = logits.float().softmax(-1)
+        rows = probs.flatten(0, -2)
         found = torch.multinomial(rows, 1, generator=self.generator)
-        return found.view(chances.shape[:-1])
+        return found.view(probs.shape[:-1])
 
 
 class Imagination:
@@ -70,7 +70,6 @@ class Imagination:
         self.device = agent.device
         self.sampler = SeededSampler(agent.device)
         self.dream = WorldModelEnv.of(agent, self.sampler)
-        self.refreshed = False
 
     def seed(self, seed: int) -> None:
         """What is sampled from here on depends on this number alone."""
@@ -89,7 +88,6 @@ class Imagination:
         """
         actions = torch.tensor([action], device=self.device)
         _, reward, end, info = self.dream.step(actions, tokens=tokens)
-        self.refreshed = info["refreshed"]
         prediction = Prediction.of(info["logits"], self.dream.tokens)
         return float(reward[0]), bool(end[0]), prediction
 

@@ -66,8 +66,8 @@ def play_into(
     while len(actions) < length + patience * stands_still(tokens):
         seen = agent.tokenizer.decode(tokens[-1])
         logits, _, lstm_state = agent.actor_critic(seen, lstm_state)
-        chances = logits[0].softmax(-1)
-        actions.append(int(torch.multinomial(chances, 1, generator=generator)))
+        probs = logits[0].softmax(-1)
+        actions.append(int(torch.multinomial(probs, 1, generator=generator)))
         pixels, _, terminated, truncated, _ = env.step(actions[-1])
         if terminated or truncated:
             return None

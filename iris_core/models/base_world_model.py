@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from iris_core.config.departures import WorldModelConfig
+from iris_core.config.paper import WorldModelConfig
 from iris_core.data.batch import Batch
 from iris_core.models.losses import Losses
 from iris_core.models.transformer import KVCache, Transformer

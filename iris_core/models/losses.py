@@ -21,6 +21,6 @@ class Losses:
         return sum(self.terms.values())  # type: ignore[return-value]
 
     def detached(self) -> dict[str, Tensor]:
-        """Every term, figure and the total, without their graph (no host sync)."""
+        """Every term, metric and the total, without their graph (no host sync)."""
         named = {**self.terms, **self.metrics, "loss": self.total}
         return {name: value.detach() for name, value in named.items()}

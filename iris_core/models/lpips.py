@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 from urllib.error import URLError
 
 import torch
@@ -104,14 +103,14 @@ class LPIPS(nn.Module):
         return _filled(ours, "the checkpoint")
 
     @staticmethod
-    def from_download(cache_dir: str | Path | None = None) -> LPIPS:
-        """LPIPS from its authors' heads and torchvision's VGG16 (528 MB, kept).
+    def from_download() -> LPIPS:
+        """LPIPS from its authors' heads and torchvision's VGG16 (528 MB).
 
-        cache_dir: where the files go; None is torch.hub's folder. ConfigError if a
-        file can be neither found there nor downloaded, or is damaged.
+        The files are kept in torch.hub's folder. ConfigError if one can be neither
+        found there nor downloaded, or is damaged.
         """
-        vgg = _download(VGG_URL, cache_dir)
-        heads = _download(HEADS_URL, cache_dir)
+        vgg = _download(VGG_URL)
+        heads = _download(HEADS_URL)
         ours = {
             _our_name(name): tensor
             for name, tensor in {**vgg, **heads}.items()
@@ -153,11 +152,10 @@ def _filled(tensors: Mapping[str, Tensor], source: str) -> LPIPS:
     return lpips
 
 
-def _download(url: str, cache_dir: str | Path | None) -> dict[str, Tensor]:
+def _download(url: str) -> dict[str, Tensor]:
     try:
         return torch.hub.load_state_dict_from_url(
             url,
-            model_dir=None if cache_dir is None else str(cache_dir),
             map_location="cpu",
             check_hash=True,  # VGG16's file name holds its hash
             weights_only=True,

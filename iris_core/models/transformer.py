@@ -102,7 +102,7 @@ class SelfAttention(nn.Module):
         q = q / math.sqrt(q.shape[-1])
         scores = torch.baddbmm(hidden, q.flatten(0, 1), k.flatten(0, 1).mT)
         weights = self.drop(scores.softmax(dim=-1)).to(v.dtype)
-        return (weights @ v.flatten(0, 1)).view(v.shape)
+        return (weights @ v.flatten(0, 1)).view(q.shape)
 
     @torch.no_grad()
     def weights(self, x: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from iris_core.config.departures import WorldModelConfig
+from iris_core.config.paper import WorldModelConfig
 from iris_core.models.base_world_model import (
     BaseWorldModel,
     NextFrame,

@@ -50,7 +50,7 @@ def set_up_device(config: Config) -> torch.device:
         ConfigError: see `resolve_device`.
     """
     device = resolve_device(config.device)
-    refuse_tf32()
+    disable_tf32()
     keep_freed_memory()
     if device.type == "cuda" and device.index:
         torch.cuda.set_device(device)  # graphs are recorded on the current one
@@ -76,7 +76,7 @@ def wants_bf16(config: Config, device: torch.device) -> bool:
     return config.autocast == "always" or on_cuda
 
 
-def refuse_tf32() -> None:
+def disable_tf32() -> None:
     """On CUDA, what bf16 autocast leaves in float32 is what needs its digits, such as
     the distance to the nearest code: TF32 would take them away."""
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iris_core.evaluation.final_test import Row
 from iris_core.training.state import TrainingState
-
-Row = tuple[str, float | None, float | None]  # name, mean return, standard error
 
 
 @dataclass

@@ -100,10 +100,11 @@ class Component(ABC):
         if math.isfinite(value.item()):
             return
         self.module.eval()
+        update = self.updates if self.asynchronous else self.updates + 1
         terms = ", ".join(f"{k} {v.item():.4g}" for k, v in losses.terms.items())
         raise DivergedError(
             f"The {what} of the {self.name} became {value.item()} in its update "
-            f"{self.updates + 1} ({terms})"
+            f"{update} ({terms})"
         )
 
     def state_dict(self) -> dict:

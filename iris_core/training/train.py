@@ -15,7 +15,10 @@ from iris_core.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """How a run ended, and its folder: `play`, `evaluate` and `load_agent` take it."""
+    """How a run ended, and its folder.
+
+    `play`, `evaluate` and `load_agent` take the folder's path, `run.path`.
+    """
 
     run: Run
     result: Result

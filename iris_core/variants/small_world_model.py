@@ -38,6 +38,8 @@ class FrameLosses(Losses):
 class SmallBudget(BaseWorldModel):
     """The departures that do not depend on the network."""
 
+    config: WorldModelConfig
+
     @abstractmethod
     def code_tables(self) -> list[Tensor]:
         """The weights with a row a code: what a token is embedded by, and scored by."""

@@ -86,9 +86,8 @@ def limits(
     rollout = policy.burn_in * unit["look"] + policy.horizon * unit["policy"]
     rollout += predicted * frame
     # Every pass reads the world model's weights
-    passes = 1 if wm.prediction == "parallel" else agent.tokenizer.tokens_per_frame
     weights = sum(p.numel() for p in agent.world_model.parameters())
-    step = passes * weights * (2.0 if bf16 else 4.0)
+    step = agent.world_model.passes_per_frame * weights * (2.0 if bf16 else 4.0)
     frames = config.tokenizer.updates.batch_size
     return {
         "tokenizer": limit(peak, frames * unit["tokenizer"]),

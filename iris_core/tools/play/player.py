@@ -46,7 +46,8 @@ def play(
     """A widget to play with an agent.
 
     Args:
-        source: an agent, its file, a run folder, or a published checkpoint.
+        source: an agent, or what `iris_core.load_agent` takes: a name as
+            "freeway_hour", a file, a run folder, or a published checkpoint.
         place: "dream", "game" or "replay" (recorded episodes of the run folder, or
             those beside the agent's file).
         driver: "agent" or "human"; the key m changes it.
@@ -55,6 +56,7 @@ def play(
 
     Raises:
         ConfigError: no agent found, or an unknown place, driver or panel.
+        ImportError: the extra `notebooks`, with anywidget, is not installed.
     """
     found = open_source(source)
     session = Session(found.agent, place, driver, found.episodes, seed)

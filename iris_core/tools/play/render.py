@@ -88,7 +88,7 @@ def surprise(session: Session, node: Node) -> np.ndarray:
     laid = rearrange(colours, "(h w) c -> h w c", h=grid)
     grey = node.reconstruction.mean(-1, keepdims=True) / 255
     picture = 255 * (0.4 * grey + 0.6 * enlarge(laid, 64 // grid))
-    both = zip(prediction.surprisal, prediction.chances, strict=True)
+    both = zip(prediction.surprisal, prediction.probs, strict=True)
     texts = [f"{nats:.1f}\n{100 * prob:.0f}%" for nats, prob in both]
     return draw_cells(session, picture.astype(np.uint8), texts, "white")
 

@@ -107,7 +107,7 @@ def test_forced_tokens_come_and_are_weighed(mode):
     for action in (0, 1, 2, 1, 0, 2):
         _, _, dreamed = dreaming.step(action)
         _, _, foreseen = watching.step(action, dreaming.dream.tokens)
-        assert np.allclose(dreamed.chances, foreseen.chances)
+        assert np.allclose(dreamed.probs, foreseen.probs)
         assert torch.equal(watching.dream.tokens, dreaming.dream.tokens)
         assert foreseen.reward.sum() == pytest.approx(1)
         assert (foreseen.surprisal >= 0).all()
