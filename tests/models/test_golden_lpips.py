@@ -12,7 +12,7 @@ from torch import Tensor
 from iris_core.config import ConfigError
 from iris_core.models.lpips import GROUPS, LPIPS, PLACES, load_lpips
 
-GOLDEN = Path(__file__).parent / "golden" / "lpips.npz"
+GOLDEN = Path(__file__).parents[1] / "golden" / "lpips.npz"
 
 
 def rule(j: int, shape: torch.Size) -> Tensor:
