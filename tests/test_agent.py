@@ -154,7 +154,7 @@ def test_an_agent_comes_back_from_its_file(mode, tmp_path):
         assert file.metadata().keys() == {"format", "config", "actions"}
 
 
-def test_an_agents_card_is_in_its_file(tmp_path):
+def test_the_training_record_is_in_the_agents_file(tmp_path):
     path, agent = tmp_path / "agent.safetensors", make_agent()
     agent.training_record = TrainingRecord(
         "tutorial with seed=1", 1, 17_500, 9.5, 9.4, "cpu", "abc"

@@ -228,7 +228,7 @@ def test_eval_gives_one_json(capsys, tmp_path):
     assert capsys.readouterr().out == ""
 
 
-def carded_agent(path: Path) -> Path:
+def agent_with_record(path: Path) -> Path:
     agent = Agent.load(small_agent(path))
     agent.training_record = TrainingRecord("smoke", 7, 180, 0.5, 0.4, "cpu", "abc")
     agent.save(path)
@@ -238,7 +238,7 @@ def carded_agent(path: Path) -> Path:
 def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
     folder = tmp_path / "runs"
     monkeypatch.setattr(run_records, "results_folder", lambda: folder)
-    path = str(carded_agent(tmp_path / "agent.safetensors"))
+    path = str(agent_with_record(tmp_path / "agent.safetensors"))
     command = ["eval", path, "--episodes", "2", "--out", str(tmp_path / "x.json")]
     told = [capsys.readouterr().err for _ in range(2) if cli.main(command) == 0]
     table = tmp_path / "runs" / "scores.csv"
@@ -270,7 +270,7 @@ def test_eval_refuses_to_record_what_it_cannot(capsys, tmp_path):
     bare = str(small_agent(tmp_path / "bare.safetensors"))
     told = refused(capsys, "eval", bare, "--record", str(tmp_path / "x.csv"))
     assert "does not say how the agent was trained" in told
-    path = str(carded_agent(tmp_path / "agent.safetensors"))
+    path = str(agent_with_record(tmp_path / "agent.safetensors"))
     (tmp_path / "bad.csv").write_text("game,score\nCatch,1\n")
     told = refused(capsys, "eval", path, "--record", str(tmp_path / "bad.csv"))
     assert "no column seed" in told

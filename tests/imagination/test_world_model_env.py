@@ -124,7 +124,7 @@ def test_every_step_equals_a_fresh_pass(mode, context):
 
 
 @modes
-def test_the_past_does_not_grow_for_ever(mode):
+def test_the_past_stays_bounded(mode):
     agent = make_agent(mode)
     dream = WorldModelEnv(agent.tokenizer, agent.world_model, context=3)
     dream.reset(torch.rand(1, 3, 64, 64))
@@ -149,7 +149,7 @@ def test_a_greedy_dream_is_the_same_again(mode):
 
 @modes
 @pytest.mark.parametrize("steps", range(6))
-def test_going_back_gives_the_same_future(mode, steps):
+def test_a_restored_dream_goes_on_as_it_did(mode, steps):
     """Whether the cache was filled again on the way there or not."""
     agent = make_agent(mode, "world_model.dream_context=2")
     dream = WorldModelEnv.of(agent, greedy)
@@ -173,7 +173,7 @@ def test_a_short_past_is_kept_whole():
 
 
 @modes
-def test_a_reset_forgets(mode):
+def test_a_reset_clears_the_cache(mode):
     agent = make_agent(mode)
     start = torch.rand(2, 3, 64, 64)
     used = WorldModelEnv(agent.tokenizer, agent.world_model, greedy)
@@ -216,7 +216,7 @@ def test_without_prediction_the_frame_stays(mode):
 
 
 @modes
-def test_a_frame_that_really_came_takes_the_place_of_a_sampled_one(mode):
+def test_a_given_frame_replaces_the_sampled_one(mode):
     agent = make_agent(mode)
     free, told = (
         WorldModelEnv(agent.tokenizer, agent.world_model, greedy) for _ in range(2)

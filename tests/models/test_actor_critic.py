@@ -132,7 +132,7 @@ def test_lambda_returns_check_their_shapes():
         lambda_returns(x[0], x[0], x[0], 1.0, 1.0)
 
 
-def test_the_terms_of_the_policys_loss():
+def test_the_terms_of_the_actor_critics_loss():
     actor_critic = new_actor_critic("actor_critic.entropy_weight=0.1")
     config, rollout = actor_critic.config, make_rollout(2, 4)
     losses = actor_critic.loss(rollout)

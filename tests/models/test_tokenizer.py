@@ -31,7 +31,7 @@ def test_tokenizer_shapes(overrides, lead, levels):
         assert torch.equal(tokenizer.reconstruct(frames), decoded)
 
 
-def test_few_frames_at_a_time_give_what_all_at_once_do():
+def test_frames_in_groups_are_encoded_as_in_one_batch():
     """Few at a time where nothing learns; what is trained passes as one batch."""
     config = load_config("paper", ["tokenizer.channels=32"]).tokenizer
     tokenizer, passed = Tokenizer(config).eval(), []

@@ -74,7 +74,7 @@ def test_predictions_and_labels_line_up(mode):
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
-def test_the_loss_is_the_mean_surprise_of_real_labels(mode):
+def test_the_loss_is_the_mean_cross_entropy_of_real_labels(mode):
     wm = make_world_model(*mode)
     batch, tokens = make_batch(3, 4, real=[4, 2, 1]), make_tokens(3, 4)
     with torch.no_grad():
@@ -100,15 +100,15 @@ def test_the_loss_of_each_frame(mode):
     expected = torch.zeros(2, 4)
     for b, n in product(range(2), range(labels.shape[1])):
         if labels[b, n] != -100:
-            nats = -logp[b * labels.shape[1] + n, labels[b, n]]
-            expected[b, (n + wm.unpredicted) // 16] += nats
+            token_loss = -logp[b * labels.shape[1] + n, labels[b, n]]
+            expected[b, (n + wm.unpredicted) // 16] += token_loss
     assert torch.allclose(losses.loss_per_frame, expected, rtol=1e-4)
     assert not losses.loss_per_frame.requires_grad
     assert losses.loss_per_frame[1, 2:].tolist() == [0, 0]  # padding
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
-def test_what_is_padding_does_not_matter(mode):
+def test_padding_does_not_change_the_loss(mode):
     """Neither tokens, nor actions, nor rewards behind an episode's last step."""
     wm = make_world_model(*mode)
     batch, tokens = make_batch(2, 4, real=[3, 2]), make_tokens(2, 4)
@@ -162,7 +162,7 @@ def test_a_segments_predictions_are_those_of_its_sequence(mode):
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
 @pytest.mark.parametrize("mode", MODES, ids=str)
-def test_a_frame_that_came_is_scored_as_a_segments_last(mode, temperature):
+def test_a_given_frame_is_scored_as_a_segments_last(mode, temperature):
     wm = make_world_model(*mode)
     tokens, actions = make_tokens(2, 3), torch.randint(3, (2, 3))
     frames, (first, second, _) = tokens.unbind(1), actions.unbind(1)
@@ -237,7 +237,7 @@ def final_logits(lengths: list[int]) -> Tensor:
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
-def test_nothing_sees_a_later_block(mode):
+def test_predictions_are_causal_over_blocks(mode):
     wm = make_world_model(*mode)
     tokens = wm.sequence(make_tokens(2, 4), torch.randint(3, (2, 4)))
     changed = tokens.clone()

@@ -72,7 +72,7 @@ def test_an_update():
         ({"root_of": 0.0}, "gradient"),
     ],
 )
-def test_what_is_not_finite_leaves_the_weights_alone(change, what):
+def test_a_loss_that_is_not_finite_leaves_the_weights_alone(change, what):
     toy = Toy()
     component = make_component(toy)
     component.update(OFF)
@@ -99,7 +99,7 @@ def asynchronous(toy: Toy) -> Component:
     return component
 
 
-def test_without_waiting_the_updates_are_the_same():
+def test_asynchronous_updates_are_the_same():
     weights = []
     for component in (make_component(Toy()), asynchronous(Toy())):
         metrics = [component.update(OFF) for _ in range(3)]
@@ -114,7 +114,7 @@ def test_without_waiting_the_updates_are_the_same():
     [({"factor": math.nan}, "loss"), ({"root_of": 0.0}, "gradient")],
 )
 @pytest.mark.parametrize("then", ["update", "raise_pending"])
-def test_without_waiting_what_is_not_finite_is_told_later(change, what, then):
+def test_asynchronous_updates_report_divergence_later(change, what, then):
     """And the weights are left alone at once."""
     toy = Toy()
     component = asynchronous(toy)

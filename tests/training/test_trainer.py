@@ -47,7 +47,7 @@ BREAKOUT = [
 ]
 
 
-def test_what_a_run_leaves_behind(finished):
+def test_the_files_of_a_run(finished):
     state, _ = finished
     run = state.run
     files = [
@@ -177,7 +177,7 @@ PLACES = [
 ]
 
 
-def test_a_run_that_is_stopped_again_and_again(finished, tmp_path):
+def test_a_run_resumed_many_times_ends_the_same(finished, tmp_path):
     """It ends as if it never had been: the same weights, experience and numbers."""
     state = make_state(tmp_path)
     for place in PLACES:
@@ -189,7 +189,7 @@ def test_a_run_that_is_stopped_again_and_again(finished, tmp_path):
     assert_same(everything(state), finished[1])
 
 
-def test_a_game_that_is_stopped_again_and_again(tmp_path):
+def test_an_atari_run_resumed_many_times_ends_the_same(tmp_path):
     """The same with an emulator, lost lives, time limits and open episodes."""
     straight = make_state(tmp_path, *BREAKOUT)
     train(straight)
@@ -255,7 +255,7 @@ class Fails(Callback):
             raise PowerCut
 
 
-def test_a_run_that_crashed(finished, tmp_path):
+def test_a_crashed_run_goes_on_from_its_last_checkpoint(finished, tmp_path):
     """It goes on from the last epoch's checkpoint, and comes to the same end."""
     state = make_state(tmp_path)
     with pytest.raises(PowerCut):

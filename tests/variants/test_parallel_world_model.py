@@ -13,7 +13,7 @@ from networks import (
 from iris_core.config import ConfigError
 
 
-def test_every_position_is_told_the_action():
+def test_every_position_is_conditioned_on_the_action():
     """In parallel: another action changes what is predicted everywhere."""
     wm = make_world_model("parallel", "causal", 4)
     tokens = make_tokens(1, 1)

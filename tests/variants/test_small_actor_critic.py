@@ -6,7 +6,7 @@ from networks import EXTRAS, make_rollout, new_actor_critic
 from iris_core.models.actor_critic import lambda_returns
 
 
-def test_the_background_is_seen_as_nothing():
+def test_the_policy_sees_frames_without_their_background():
     actor_critic = new_actor_critic(*EXTRAS)
     background = torch.rand(3, 64, 64)
     actor_critic.start_from(background[None])
@@ -68,7 +68,7 @@ def test_normalised_advantages():
     assert normal.loss(still).terms["policy"] == 0
 
 
-def test_learning_again_is_clipped():
+def test_off_policy_updates_are_clipped():
     """Against PPO's objective, step by step; too sure a step has no gradient left."""
     actor_critic = new_actor_critic(
         "actor_critic.entropy_weight=0", "actor_critic.updates_per_dream=2"
