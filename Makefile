@@ -60,8 +60,8 @@ chromium:
 gpu-check: $(READY)
 	@$(BIN)/python -c 'import sys, torch; torch.cuda.is_available() or \
 		sys.exit(f"PyTorch {torch.__version__} sees no CUDA GPU here.")'
-	IRIS_TEST_DEVICE=cuda $(BIN)/pytest -q tests/test_golden_models.py \
-		tests/test_graphed_dream.py
+	IRIS_TEST_DEVICE=cuda $(BIN)/pytest -q tests/models/test_golden_models.py \
+		tests/imagination/test_graphed_env.py
 	$(BIN)/iris train preset=smoke device=cuda outputs=build/gpu-check
 	$(BIN)/iris bench preset=tutorial device=cuda $(ARGS)
 	$(BIN)/iris bench preset=paper device=cuda $(ARGS)

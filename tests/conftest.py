@@ -4,6 +4,13 @@ from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same random numbers, whichever tests ran before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

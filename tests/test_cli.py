@@ -4,10 +4,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
+from running import make_state
 
 from iris_core import cli
 from iris_core.agent import Agent, TrainingRecord
@@ -20,7 +20,7 @@ from iris_core.config import (
 from iris_core.runtime.run_folder import Run
 from iris_core.tools.scores import run_records
 from iris_core.tools.scores.run_records import own_runs
-from iris_core.training.component import DivergedError
+from iris_core.training.state import Interrupted, TrainingState
 
 
 def iris(*arguments):
@@ -51,13 +51,14 @@ def test_every_command_has_help(command, capsys):
     assert f"iris {command}" in capsys.readouterr().out
 
 
-def test_bench_reads_its_own_arguments(monkeypatch):
-    seen = []
-    fake = SimpleNamespace(main=lambda arguments: seen.append(arguments) or 0)
-    monkeypatch.setitem(sys.modules, "iris_core.tools.benchmarks.command", fake)
-    monkeypatch.setattr("iris_core.tools.benchmarks.command", fake, raising=False)
-    assert cli.main(["bench", "--help", "tokenizer", "--repeats", "3"]) == 0
-    assert seen == [["--help", "tokenizer", "--repeats", "3"]]
+def test_bench_reads_its_own_arguments(capsys):
+    given = ["--help", "tokenizer", "--repeats", "3"]
+    args, extra = cli.build_parser().parse_known_args(["bench", *given])
+    cli.place_extra(args, extra)
+    assert args.arguments == given
+    with pytest.raises(SystemExit):
+        args.run(args)
+    assert "--repeats N" in capsys.readouterr().out  # which `iris --help` lacks
 
 
 def test_help_imports_no_torch():
@@ -227,7 +228,7 @@ def test_eval_gives_one_json(capsys, tmp_path):
     assert capsys.readouterr().out == ""
 
 
-def carded_agent(path: Path) -> Path:
+def agent_with_record(path: Path) -> Path:
     agent = Agent.load(small_agent(path))
     agent.training_record = TrainingRecord("smoke", 7, 180, 0.5, 0.4, "cpu", "abc")
     agent.save(path)
@@ -237,7 +238,7 @@ def carded_agent(path: Path) -> Path:
 def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
     folder = tmp_path / "runs"
     monkeypatch.setattr(run_records, "results_folder", lambda: folder)
-    path = str(carded_agent(tmp_path / "agent.safetensors"))
+    path = str(agent_with_record(tmp_path / "agent.safetensors"))
     command = ["eval", path, "--episodes", "2", "--out", str(tmp_path / "x.json")]
     told = [capsys.readouterr().err for _ in range(2) if cli.main(command) == 0]
     table = tmp_path / "runs" / "scores.csv"
@@ -255,23 +256,21 @@ def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
     assert "Not recorded: its settings name other test starts" in told
 
 
-def test_eval_from_starts_that_differ(capsys, tmp_path, monkeypatch):
-    asked = []
-    real = cli.test_report
-    monkeypatch.setattr(
-        cli, "test_report", lambda agent, args: asked.append(agent) or real(agent, args)
-    )
+def test_eval_from_starts_that_differ(capsys, tmp_path):
     path = str(small_agent(tmp_path / "agent.safetensors"))
-    assert cli.main(["eval", path, "--episodes", "2", "--noops", "30"]) == 0
+    command = ["eval", path, "--episodes", "2", "--noops", "30"]
+    assert cli.main(command) == 0
     assert json.loads(capsys.readouterr().out)["noops"] == 30
-    assert asked[0].config.env.test_noop_max == 30
+    agent = Agent.load(path)
+    cli.test_report(agent, cli.build_parser().parse_args(command))
+    assert agent.config.env.test_noop_max == 30
 
 
 def test_eval_refuses_to_record_what_it_cannot(capsys, tmp_path):
     bare = str(small_agent(tmp_path / "bare.safetensors"))
     told = refused(capsys, "eval", bare, "--record", str(tmp_path / "x.csv"))
     assert "does not say how the agent was trained" in told
-    path = str(carded_agent(tmp_path / "agent.safetensors"))
+    path = str(agent_with_record(tmp_path / "agent.safetensors"))
     (tmp_path / "bad.csv").write_text("game,score\nCatch,1\n")
     told = refused(capsys, "eval", path, "--record", str(tmp_path / "bad.csv"))
     assert "no column seed" in told
@@ -290,23 +289,25 @@ def test_eval_needs_an_episode(tmp_path):
     assert caught.value.code == 2
 
 
-def test_an_interrupted_training_says_how_to_continue(capsys, tmp_path, monkeypatch):
-    state = SimpleNamespace(run=SimpleNamespace(path=tmp_path / "my run"))
-    stopped = SimpleNamespace(interrupted=True)
-    monkeypatch.setattr("iris_core.training.train.train_state", lambda _: stopped)
+class Stopped(TrainingState):
+    """Is asked to stop before its first step."""
+
+    def check_stop(self) -> None:
+        raise Interrupted
+
+
+def test_an_interrupted_training_says_how_to_continue(capsys, tmp_path):
+    config = load_config("smoke", [f'outputs="{tmp_path}"', "device=cpu"])
+    state = Stopped(config, Run.create(config, tmp_path / "my run"))
     assert cli.finish(state) == 130
     assert f"iris resume '{state.run.path}'" in capsys.readouterr().out
 
 
-def test_a_diverged_training_says_so(capsys, tmp_path, monkeypatch):
-    def diverge(state):
-        raise DivergedError("The loss of the world_model became nan")
-
-    monkeypatch.setattr("iris_core.training.train.train_state", diverge)
-    state = SimpleNamespace(run=SimpleNamespace(path=tmp_path))
+def test_a_diverged_training_says_so(capsys, tmp_path):
+    state = make_state(tmp_path, "tokenizer.updates.learning_rate=1e30")
     assert cli.finish(state) == cli.BAD_INPUT
     message = capsys.readouterr().err
-    assert "world_model became nan" in message and "iris resume" in message
+    assert "of the tokenizer became" in message and "iris resume" in message
 
 
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch):

@@ -148,17 +148,33 @@ def test_other_files_are_refused(small: Tensors, write: Write, tmp_path: Path) -
         load_published(tmp_path / "none.pt")
 
 
-def test_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
+class Hub:
+    """Has a file of Pong, for any repository, or no network."""
 
-    def fake(**options: str) -> str:
-        asked.update(options)
-        return str(shutil.copy(GOLDEN / "golden_a" / "agent.pt", tmp_path / "Pong.pt"))
+    def __init__(self, folder: Path) -> None:
+        self.file = shutil.copy(GOLDEN / "golden_a" / "agent.pt", folder / "Pong.pt")
+        self.error: Exception | None = None
+        self.asked: dict[str, str] = {}
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fake)
+    def download(self, **options: str) -> str:
+        if self.error is not None:
+            raise self.error
+        self.asked = options
+        return str(self.file)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """In place of Hugging Face's."""
+    hub = Hub(tmp_path)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub.download)
+    return hub
+
+
+def test_download(hub: Hub) -> None:
     agent = load_published("Pong")
     assert isinstance(agent, Agent) and agent.config.env.game == "Pong"
-    assert asked == {
+    assert hub.asked == {
         "repo_id": "eloialonso/iris",
         "filename": "pretrained_models/Pong.pt",
     }
@@ -172,11 +188,8 @@ def test_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         EntryNotFoundError("404"),
     ],
 )
-def test_download_fails(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**options: str) -> None:
-        raise error
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+def test_download_fails(error: Exception, hub: Hub) -> None:
+    hub.error = error
     name = type(error).__name__
     with pytest.raises(ConfigError, match=rf"\({name}\).*connect to the network"):
         load_published("Breakout")
@@ -212,7 +225,7 @@ def test_shipped_agents_from_anywhere(
 
 
 def test_agents_of_runs_files_and_published_games(
-    run: tuple[Run, Agent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: tuple[Run, Agent], hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, agent = run
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -222,9 +235,7 @@ def test_agents_of_runs_files_and_published_games(
     monkeypatch.chdir(tmp_path)
     folder.path.rename(tmp_path / "catch")
     assert same(load_agent("catch"), agent)  # a run folder comes before a name
-    published = shutil.copy(GOLDEN / "golden_a" / "agent.pt", tmp_path / "Pong.pt")
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda **_: published)
-    assert same(load_agent("Pong"), load_published(published))
+    assert same(load_agent("Pong"), load_published(hub.file))
     with pytest.raises(ConfigError, match="none of auto, cpu"):
         load_agent("catch", device="gpu")
 

@@ -1,11 +1,12 @@
 """Test episodes: whose they are, and that they disturb nothing."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from running import load, make_agent, same
+from running import ACTIONS, load, make_agent, same
 from torch import Tensor
 
 from iris_core.agent import Agent
@@ -61,18 +62,20 @@ def test_one_or_four_environments_play_alike():
         assert same(vars(a), vars(b))
 
 
-def test_a_test_episode_begins_without_memory(monkeypatch):
-    agent, empty = make_agent(), []
-    act = agent.act
+class NotesEmptyStates(Agent):
+    """Notes, at each step, which tensors of the LSTM state are all zeros."""
 
-    def noted(frames: Tensor, memory: tuple[Tensor, Tensor], *args, **options):
-        empty.append([(m == 0).all().item() for m in memory])
-        return act(frames, memory, *args, **options)
+    def act(self, frames: Tensor, lstm_state: tuple[Tensor, Tensor], *args, **options):
+        self.empty.append([(part == 0).all().item() for part in lstm_state])
+        return super().act(frames, lstm_state, *args, **options)
 
-    monkeypatch.setattr(agent, "act", noted)
+
+def test_a_test_episode_begins_with_an_empty_lstm_state():
+    agent = NotesEmptyStates(deepcopy(load()), ACTIONS).eval()
+    agent.empty = []
     evaluate(agent, episodes=4, num_envs=2)
-    assert [i for i, both in enumerate(empty) if all(both)] == [0, 28]
-    assert len(empty) == 56 and sum(map(any, empty)) == 2
+    assert [i for i, both in enumerate(agent.empty) if all(both)] == [0, 28]
+    assert len(agent.empty) == 56 and sum(map(any, agent.empty)) == 2
 
 
 @pytest.mark.parametrize("pieces", [7, 256])

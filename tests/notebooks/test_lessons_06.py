@@ -48,13 +48,13 @@ def test_a_critic_watches_episodes_in_a_row() -> None:
 def test_the_policy_looks_at_the_ball_and_the_paddle_only() -> None:
     agent, episode = load_agent("catch"), next(iter(load_replay("catch_agent")))
     frame = agent.tokenizer.reconstruct(torch.from_numpy(episode.frames[20]) / 255)
-    memory = state_before(agent, episode, 20)
-    moved = occlusion(agent, frame, memory)
+    lstm_state = state_before(agent, episode, 20)
+    moved = occlusion(agent, frame, lstm_state)
     assert moved.shape == (15, 15)
     assert moved.max() > 0.02
     # Covers that hide nothing change nothing
     assert np.median(moved) == pytest.approx(0, abs=1e-4)
-    assert saliency(agent, frame, memory).shape == (64, 64)
+    assert saliency(agent, frame, lstm_state).shape == (64, 64)
     plt.close(draw_view(agent, episode, 20))
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
 from running import everything, make_state, train
 
 from iris_core.training import components
@@ -17,11 +16,6 @@ def quick_start() -> Iterator[None]:
         patch.setattr(components, "INIT_FRAMES", 64)
         patch.setattr(small_tokenizer, "REVIVE_EVERY", 2)
         yield
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="package")

@@ -1,33 +1,41 @@
 """Tests during training, and the agent that a run ends with."""
 
+import math
 from copy import deepcopy
 
 import torch
-from running import make_state, same, train
+from running import make_state, rows_of, same, train
+from torch import Tensor
 
 from iris_core.agent import Agent
-from iris_core.data.episode import EpisodeStats
-from iris_core.training import callbacks, checkpoint
+from iris_core.training import checkpoint
+from iris_core.training.callback import Callback
 
 
-def test_a_run_ends_with_its_best_agent(tmp_path, monkeypatch):
-    means, tested = iter([5.0, 9.0, 1.0]), []
-    play = callbacks.evaluate
+class SecondIsBest(Callback):
+    """Before each test: the second's score beats all before, the third's none."""
 
-    def evaluate(agent, *args, **kwargs):
-        played = play(agent, *args, **kwargs)
-        tested.append(deepcopy(agent.state_dict()))
-        score = next(means)
-        played.stats = [EpisodeStats(s.length, score) for s in played.stats]
-        return played
+    def __init__(self) -> None:
+        self.tested: list[dict[str, Tensor]] = []
+        self.best: list[float] = []  # when a test begins
 
-    monkeypatch.setattr(callbacks, "evaluate", evaluate)
+    def on_epoch_end(self, state, metrics) -> None:
+        self.tested.append(deepcopy(state.agent.state_dict()))
+        self.best.append(state.progress.best_return)
+        to_beat = {2: -math.inf, 3: math.inf}
+        state.progress.best_return = to_beat.get(state.progress.epoch, -math.inf)
+
+
+def test_a_run_ends_with_its_best_agent(tmp_path):
     overrides = ["evaluation.keep_best=true", "evaluation.every=1"]
-    state = make_state(tmp_path, *overrides)
-    train(state)
+    state, tests = make_state(tmp_path, *overrides), SecondIsBest()
+    train(state, tests)
+    tested = tests.tested
     assert len(tested) == 3 and not same(tested[2], tested[1])
     assert same(state.agent.state_dict(), tested[1])
     assert same(Agent.load(state.run.agent).state_dict(), tested[1])
-    assert state.progress.best_return == 9
+    scores = [float(row["test/return"]) for row in rows_of(state.run)]
+    assert tests.best == [-math.inf, *scores[:2]]
+    assert state.progress.best_return == math.inf  # the third did not beat it
     last = checkpoint.read(state.run.checkpoints / checkpoint.FILE, torch.device("cpu"))
     assert same(last["agent"], tested[2])  # training would go on from the last

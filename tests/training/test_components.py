@@ -1,18 +1,29 @@
 """An update of one network, and what it learns from."""
 
 import math
+import random
 from copy import deepcopy
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from running import make_state, resume, same, train
+from running import make_agent, make_state, resume, same, train
 from torch import nn
 
+from iris_core.agent import Agent
 from iris_core.config.departures import InitConfig, UpdatesConfig
+from iris_core.data.episode import Episode
+from iris_core.data.replay_buffer import Replay
 from iris_core.models.losses import Losses
 from iris_core.training.component import Component, DivergedError
+from iris_core.training.components import (
+    ActorCriticComponent,
+    Experience,
+    WorldModelComponent,
+)
+from iris_core.training.token_cache import TokenCache
+from iris_core.variants.loss_priority import LossPriorities
 
 
 class Toy(nn.Module):
@@ -65,7 +76,7 @@ def test_an_update():
         ({"root_of": 0.0}, "gradient"),
     ],
 )
-def test_what_is_not_finite_leaves_the_weights_alone(change, what):
+def test_a_loss_that_is_not_finite_leaves_the_weights_alone(change, what):
     toy = Toy()
     component = make_component(toy)
     component.update(OFF)
@@ -90,7 +101,7 @@ def asynchronous(toy: Toy) -> Component:
     return component
 
 
-def test_without_waiting_the_updates_are_the_same():
+def test_asynchronous_updates_are_the_same():
     weights = []
     for component in (make_component(Toy()), asynchronous(Toy())):
         metrics = [component.update(OFF) for _ in range(3)]
@@ -105,7 +116,7 @@ def test_without_waiting_the_updates_are_the_same():
     [({"factor": math.nan}, "loss"), ({"root_of": 0.0}, "gradient")],
 )
 @pytest.mark.parametrize("then", ["update", "raise_pending"])
-def test_without_waiting_what_is_not_finite_is_told_later(change, what, then):
+def test_asynchronous_updates_report_divergence_later(change, what, then):
     """And the weights are left alone at once."""
     toy = Toy()
     component = asynchronous(toy)
@@ -138,36 +149,45 @@ def test_the_gradient_is_clipped():
     assert torch.allclose(toy.weight.grad.norm(), torch.tensor(0.5))
 
 
-def test_draws_prefer_a_high_loss(tmp_path):
-    state = make_state(
-        tmp_path,
-        "world_model.surprise_share=1.0",
-        "actor_critic.surprise_share=1.0",
+def experience_of(agent: Agent, *lengths: int) -> Experience:
+    """Black episodes of these lengths, which nobody has learned from."""
+    replay = Replay()
+    for length in lengths:
+        none = np.zeros(length)
+        frames = np.zeros((length, 3, 64, 64), dtype=np.uint8)
+        replay.add(Episode(frames, none.astype(int), none, none > 0, none > 0))
+    cache = TokenCache(agent.tokenizer, replay)
+    return Experience(
+        replay, cache, LossPriorities(), random.Random(0), torch.device("cpu")
     )
-    while not any(len(episode) > 20 for episode in state.replay):
-        state.collector.warm_step(state.random_policy)
-    episode_id = next(i for i in state.replay.ids if len(state.replay[i]) > 20)
-    for i in state.replay.ids:
-        state.experience.priorities.of(i, len(state.replay[i]))[:] = 0
-    state.experience.priorities.losses[episode_id][15] = 1e9
-    length, horizon = state.config.world_model.max_blocks, 3
+
+
+def test_draws_prefer_a_high_loss():
+    shares = "world_model.surprise_share=1.0", "actor_critic.surprise_share=1.0"
+    agent = make_agent(*shares)
+    experience = experience_of(agent, 28, 28, 10)
+    for i, episode in enumerate(experience.replay):
+        experience.priorities.of(i, len(episode))[:] = 0
+    experience.priorities.of(1, 28)[15] = 1e9
+    world_model = WorldModelComponent(agent, experience)
+    actor_critic = ActorCriticComponent(agent, experience, world_model)
+    config = agent.config
+    length, horizon = config.world_model.max_blocks, config.actor_critic.horizon
     for _ in range(20):
-        batch = state.world_model.draw_batch()
-        assert len(batch) == state.config.world_model.updates.batch_size
+        batch = world_model.draw_batch()
+        assert len(batch) == config.world_model.updates.batch_size
         for i, start in batch.segment_ids:  # its first frame is not predicted
-            assert i == episode_id and start < 15 < start + length
-        for i, start in state.actor_critic.draw_starts().segment_ids:
-            begins = start + state.config.actor_critic.burn_in  # the rollout's start
-            assert i == episode_id and begins <= 15 < begins + horizon
+            assert i == 1 and start < 15 < start + length
+        for i, start in actor_critic.draw_starts().segment_ids:
+            begins = start + config.actor_critic.burn_in  # the rollout's start
+            assert i == 1 and begins <= 15 < begins + horizon
 
 
 def test_losses_of_frames_are_remembered(tmp_path):
     state = make_state(tmp_path, "training.epochs=1")
     train(state)
-    losses = state.experience.priorities.losses
-    seen = np.concatenate(list(losses.values()))
-    assert (~np.isnan(seen)).sum() > 10 and np.nanmin(seen) > 0
-    resumed = resume(state).experience.priorities.losses
-    assert resumed.keys() == losses.keys()
-    for episode_id, of_episode in resumed.items():
-        np.testing.assert_array_equal(of_episode, losses[episode_id])
+    losses = state.state_dict()["priorities"]
+    seen = torch.cat(list(losses.values()))
+    known = seen[~seen.isnan()]
+    assert len(known) > 10 and known.min() > 0
+    assert same(resume(state).state_dict()["priorities"], losses)

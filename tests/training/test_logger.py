@@ -111,41 +111,49 @@ class FakeWandb:
         )
 
 
-def test_wandb(run, monkeypatch):
+@pytest.fixture
+def wandb(monkeypatch):
+    """In place of the real one."""
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)
+    return fake
+
+
+@pytest.fixture
+def no_wandb(monkeypatch):
+    """As if it were not installed."""
+    monkeypatch.setitem(sys.modules, "wandb", None)
+
+
+def test_wandb(run, wandb):
     run.config.wandb.mode = "offline"
     logger = WandbLogger(run.config, run)
     logger.log(3, {"loss": 0.5})
     logger.close()
-    assert fake.settings["mode"] == "offline" and fake.settings["project"] == "iris"
-    assert fake.settings["name"].endswith(run.path.name)
-    assert fake.settings["config"]["env"]["game"] == "Catch"
-    assert fake.settings["resume"] is None
-    assert fake.logged == [(3, {"epoch": 3, "loss": 0.5})] and fake.finished
+    assert wandb.settings["mode"] == "offline" and wandb.settings["project"] == "iris"
+    assert wandb.settings["name"].endswith(run.path.name)
+    assert wandb.settings["config"]["env"]["game"] == "Catch"
+    assert wandb.settings["resume"] is None
+    assert wandb.logged == [(3, {"epoch": 3, "loss": 0.5})] and wandb.finished
 
 
-def test_wandb_continues_the_same_curves(run, monkeypatch):
-    fake = FakeWandb()
-    monkeypatch.setitem(sys.modules, "wandb", fake)
+def test_wandb_continues_the_same_curves(run, wandb):
     run.config.wandb.mode, run.config.wandb.name = "online", "mine"
     WandbLogger(run.config, run)
-    first = fake.settings["id"]
+    first = wandb.settings["id"]
     WandbLogger(run.config, run, resume_epoch=2)
-    assert fake.settings["id"] == first and fake.settings["resume"] == "allow"
-    assert fake.settings["name"] == "mine"
+    assert wandb.settings["id"] == first and wandb.settings["resume"] == "allow"
+    assert wandb.settings["name"] == "mine"
 
 
-def test_without_wandb_the_message_says_how_to_get_it(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)  # makes the import fail
+def test_without_wandb_the_message_says_how_to_get_it(run, no_wandb):
     run.config.wandb.mode = "online"
     with pytest.raises(ConfigError, match="pip install"):
         make_loggers(run.config, run)
     assert not run.metrics.exists()
 
 
-def test_by_default_csv_and_tensorboard(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)
+def test_by_default_csv_and_tensorboard(run, no_wandb):
     loggers = make_loggers(run.config, run)
     assert [type(logger) for logger in loggers] == [CsvLogger, TensorBoardLogger]
     for logger in loggers:

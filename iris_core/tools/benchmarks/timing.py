@@ -18,15 +18,24 @@ from iris_core.runtime.run_folder import find_versions
 SHORTEST = 0.1  # seconds of a repeat: what is quicker is done several times in it
 
 Part = Callable[[], Any]
+Clock = Callable[[], float]
 Timing = dict[str, float]  # seconds of one call: median, least, most
 
 
-def timed(part: Part, repeats: int, device: torch.device) -> Timing:
-    """Seconds of one call: the median over repeats after a warm-up, and the spread."""
-
-    # On one core, processor time: other programs do not count
+def clock_for(device: torch.device) -> Clock:
+    """On one core, processor time: other programs do not count."""
     one_core = device.type == "cpu" and torch.get_num_threads() == 1
-    clock = time.process_time if one_core else time.perf_counter
+    return time.process_time if one_core else time.perf_counter
+
+
+def timed(
+    part: Part, repeats: int, device: torch.device, clock: Clock | None = None
+) -> Timing:
+    """Seconds of one call: the median over repeats after a warm-up, and the spread.
+
+    clock: by default that of the device.
+    """
+    clock = clock or clock_for(device)
 
     def seconds(times: int) -> float:
         wait_for(device)

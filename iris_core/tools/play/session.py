@@ -48,6 +48,7 @@ class Session:
 
     episodes: recorded ones to replay, by kind. temperature: of the frame tokens in the
     dream, policy_temperature: of the agent's actions, both by default as configured.
+    max_nodes: of the tree, whose oldest nodes go when there are more.
     root: of the tree of nodes. cursor: the current node. world_node: the node that the
     world is at. token: the selected one. layer, head: those whose attention is shown.
     """
@@ -63,8 +64,10 @@ class Session:
         driver: Driver = "agent",
         episodes: Episodes | None = None,
         seed: int = 0,
+        max_nodes: int = MAX_NODES,
     ) -> None:
         self.agent = agent
+        self.max_nodes = max_nodes
         self.episodes = {k: v for k, v in (episodes or {}).items() if v}
         self.imagination = Imagination(agent)
         game, self.recording = make_env(agent.config.env, "test"), Recording()
@@ -261,7 +264,7 @@ class Session:
         self.cursor.next = self.cursor = self.world_node = node
         self.branching = False
         self.num_nodes += 1
-        if self.num_nodes > MAX_NODES:
+        if self.num_nodes > self.max_nodes:
             self.drop_oldest()
 
     def drop_oldest(self) -> None:

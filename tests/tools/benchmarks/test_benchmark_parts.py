@@ -4,13 +4,16 @@ from iris_core.config import load_config
 from iris_core.tools.benchmarks import parts
 
 
-def test_nothing_is_left_to_encode(make_state, monkeypatch):
+def test_nothing_is_left_to_encode(make_state):
     state = make_state()
     parts.warm_token_cache(state)
     assert state.experience.token_cache.encoded.sum() == state.replay.num_steps + 1
-    monkeypatch.setattr(state.agent.tokenizer, "tokenize", None)  # not called again
+    encoded = []
+    encoder = state.agent.tokenizer.encoder
+    encoder.register_forward_hook(lambda *_: encoded.append(1))
     parts.warm_token_cache(state)
     state.experience.token_cache.tokens(state.world_model.draw_batch())
+    assert not encoded
 
 
 def test_the_papers_batches_are_cut_on_a_cpu(tmp_path):

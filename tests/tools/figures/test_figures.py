@@ -221,7 +221,7 @@ def test_own_runs_beside_their_controls() -> None:
         draw_baselines(alone)
 
 
-def test_looking_pays_only_by_two_standard_errors() -> None:
+def test_an_agent_beats_blind_play_by_two_standard_errors() -> None:
     assert z_score(MeanReturn(12, 0.6), MeanReturn(10, 0.8)) == 2
     assert z_score(MeanReturn(2, 0), MeanReturn(1, 0)) == float("inf")
     assert z_score(MeanReturn(1, 0), MeanReturn(1, 0)) == 0
@@ -305,7 +305,7 @@ def test_dreams_are_repeatable(catch: Agent, played: Episode) -> None:
     assert (first.frames[0, 0] == first.frames[1, 0]).all()  # one start
 
 
-def test_foreseen_knows_the_past_alone(catch: Agent, played: Episode) -> None:
+def test_predictions_depend_on_the_past_alone(catch: Agent, played: Episode) -> None:
     rewards, ends = agents.predict(catch, played)
     assert rewards.shape == (28, 3) and ends.shape == (28,)
     assert np.allclose(rewards.sum(1), 1, atol=1e-5)

@@ -58,7 +58,7 @@ def test_original_input_and_reconstruction_are_three_things():
     assert not np.array_equal(drawn["reconstruction"], frame)
 
 
-def test_what_is_pointed_at_has_a_box():
+def test_the_selected_token_has_a_box():
     session = make_session(steps=6)
     pictures = []
     for session.token in (5, None):
@@ -74,7 +74,7 @@ def test_unknown_panels_are_named():
         render(make_branches(), ["moon"])
 
 
-def test_points_mean_something():
+def test_a_click_finds_its_token_step_or_branch():
     session = make_branches()
     assert hit_test(session, "tokens", 70, 70) == ("token", 5)
     assert hit_test(session, "tokens", 255, 255) == ("token", 15)

@@ -16,12 +16,21 @@ from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import Session
 
 
+class Kept(Player):
+    """Keeps what it would send to the page."""
+
+    def __init__(self, server: PlayServer) -> None:
+        super().__init__(server)
+        self.sent: list[tuple[dict, list[bytes]]] = []
+
+    def send(self, content, buffers=None) -> None:
+        self.sent.append((content, buffers))
+
+
 @pytest.fixture
-def player(monkeypatch) -> Player:
-    made = play(make_agent(never_ends=True))
-    made.sent = []  # type: ignore[attr-defined]
-    monkeypatch.setattr(made, "send", lambda *message: made.sent.append(message))
-    return made
+def player(tmp_path) -> Kept:
+    session = Session(make_agent(never_ends=True))
+    return Kept(PlayServer(session, tmp_path, ("frame", "policy")))
 
 
 def test_the_view_that_asked_is_answered(player):
@@ -57,9 +66,8 @@ def test_what_can_not_be_played_is_said():
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # half a minute, but on a busy machine
 @pytest.mark.skipif("sys.platform != 'linux'")
-def test_ten_thousand_frames_leave_memory_flat(tmp_path, monkeypatch):
-    monkeypatch.setattr("iris_core.tools.play.session.MAX_NODES", 500)
-    session = Session(make_agent(never_ends=True))
+def test_ten_thousand_frames_leave_memory_flat(tmp_path):
+    session = Session(make_agent(never_ends=True), max_nodes=500)
     server = PlayServer(session, tmp_path, ["frame"])
     server.answer({"do": "play"})
     sizes = []
@@ -69,7 +77,7 @@ def test_ten_thousand_frames_leave_memory_flat(tmp_path, monkeypatch):
             gc.collect()
             sizes.append(current_size())
     assert header["state"]["step"] == 10_000
-    assert sizes[-1] - sizes[0] < 10_000_000, sizes
+    assert sizes[-1] - sizes[1] < 10_000_000, sizes  # the first may still fill pools
 
 
 def current_size() -> int:

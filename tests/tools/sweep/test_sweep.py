@@ -20,7 +20,6 @@ from iris_core.config import ConfigError, load_config
 from iris_core.envs import ATARI_100K
 from iris_core.evaluation.final_test import BLIND
 from iris_core.runtime.run_folder import Run
-from iris_core.tools.benchmarks import parts
 from iris_core.tools.benchmarks.run_cost import training_minutes
 from iris_core.tools.scores.run_records import (
     final_test,
@@ -327,7 +326,6 @@ def test_a_stopped_sweep_goes_on(ray, tmp_path) -> None:
 @pytest.mark.timeout(900)
 def test_the_command_says_what_it_will_cost(ray, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(parts, "RANDOM_STEPS", 40)
     assert cli.main(["sweep", "--plan", *TINY, "games=Catch", "seeds=2"]) == 0
     told = capsys.readouterr().out
     assert "2 runs, 0 finished" in told and "by a short measurement" in told

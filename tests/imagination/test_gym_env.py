@@ -3,12 +3,12 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env
 from playing import make_agent
 
 import iris_core.envs  # noqa: F401, registers
 from iris_core.config import ConfigError
-from iris_core.imagination.gym_env import Dreams
 
 MODES = ["parallel", "autoregressive"]
 
@@ -68,24 +68,23 @@ def test_many_side_by_side(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_dream_that_ended_begins_anew_alone(mode, monkeypatch):
-    """The others go on as if nothing had happened."""
-    envs = make_vec(mode, 2, max_steps=3, never_ends=True)
-    envs.reset(seed=0)
+def test_a_dream_that_ended_begins_anew_alone(mode):
+    """The others go on as they do where none has ended."""
+    envs, endless = (make_vec(mode, 2, steps, never_ends=True) for steps in (3, 99))
+    for each in (envs, endless):
+        head = each.unwrapped.dreams.agent.world_model.head_rewards[-1]
+        head.bias.data += torch.tensor([0.0, 0.0, 1000.0])  # every step pays a point
+        each.reset(seed=0)
     dreams = envs.unwrapped.dreams
     dreams.steps[:] = [2, 0]  # the first is cut at the next step
     _, _, ends, cut, _ = envs.step(np.array([0, 1]))
-    assert (ends | cut)[0]
-    before = dreams.dream.tokens.clone()
-    monkeypatch.setattr(Dreams, "step", lambda self, actions: nothing_happens())
+    assert cut.tolist() == [True, False] and not ends.any()
+    endless.step(np.array([0, 1]))
     frames, rewards, ends, cut, _ = envs.step(np.array([1, 1]))
-    assert rewards[0] == 0 and not ends[0] and not cut[0]
-    assert dreams.steps[0] == 0
-    assert (dreams.dream.tokens[1] == before[1]).all()
-    assert (dreams.dream.tokens[0] != before[0]).any()
+    others, paid, *_ = endless.step(np.array([1, 1]))
+    assert rewards.tolist() == [0, 1] and paid.tolist() == [1, 1]
+    assert not ends.any() and not cut.any()
+    assert dreams.steps.tolist() == [0, 2]
+    assert np.array_equal(frames[1], others[1])
+    assert not np.array_equal(frames[0], others[0])
     assert np.array_equal(frames, envs.unwrapped.frames)
-
-
-def nothing_happens() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    frames = np.zeros((2, 64, 64, 3), np.uint8)
-    return frames, np.array([1.0, 1.0]), np.zeros(2, dtype=bool)

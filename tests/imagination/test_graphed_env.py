@@ -82,7 +82,7 @@ def test_recorded_rollouts_are_the_plain_ones(prediction, context, bf16):
     assert len(dream.recorded) <= 5
 
 
-def test_a_frame_that_came_is_taken_between_recorded_steps():
+def test_a_given_frame_is_taken_between_recorded_steps():
     agent = make_agent()
     dreams = GraphedWorldModelEnv(agent, record=Replayed), WorldModelEnv.of(agent)
     found = []

@@ -27,7 +27,7 @@ from iris_core.pretrained import load_published, read_config, to_published
 from iris_core.runtime.device import disable_tf32
 
 DEVICE = os.environ.get("IRIS_TEST_DEVICE", "cpu")
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 AGENT = GOLDEN / "golden_a" / "agent.pt"
 META = json.loads((GOLDEN / "golden_a" / "config.json").read_text())["meta"]
 IO = np.load(GOLDEN / "golden_a" / "io.npz")

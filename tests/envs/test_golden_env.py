@@ -9,7 +9,7 @@ import pytest
 
 from iris_core.envs import make_atari
 
-GOLDEN = Path(__file__).parent / "golden" / "env"
+GOLDEN = Path(__file__).parents[1] / "golden" / "env"
 
 
 @pytest.mark.parametrize(

@@ -1,80 +1,34 @@
-"""The world model as an environment, and rollouts of a policy in it."""
+"""The world model as an environment."""
 
-from copy import deepcopy
-from functools import cache
 from itertools import product
 
 import pytest
 import torch
+from dreaming import (
+    BLOCKS,
+    WHITE,
+    K,
+    Recorder,
+    contexts,
+    make_agent,
+    make_starts,
+    modes,
+)
 from torch import Tensor
 
-from iris_core.agent import Agent, categorical, greedy
-from iris_core.config import Config, load_config
-from iris_core.data.batch import Batch
-from iris_core.imagination.rollout import fill_left, imagine
+from iris_core.agent import greedy
+from iris_core.imagination.rollout import imagine
 from iris_core.imagination.world_model_env import WorldModelEnv
-from iris_core.models.actor_critic import Rollout
-from iris_core.variants.target_critic import TargetCritic
-
-BLOCKS = 4  # that the world models of these tests remember
-K = 16  # tokens of a frame
-WHITE = torch.arange(K) // 4 % 2 != torch.arange(K) % 2  # drawn last, in parallel
-MODES = {
-    "autoregressive": ["world_model.prediction=autoregressive"],
-    "parallel": ["world_model.prediction=parallel"],
-    "grouped": [
-        "world_model.prediction=parallel",
-        "world_model.tokens_per_position=4",
-    ],
-}
-modes = pytest.mark.parametrize("mode", MODES)
-contexts = pytest.mark.parametrize("context", [1, 3])
 
 
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    torch.manual_seed(0)
+class CountsRefreshes(WorldModelEnv):
+    """Counts how often its cache is filled again."""
 
+    refreshes = 0
 
-@cache
-def load(mode: str, *overrides: str) -> Config:
-    """Cached, for Hydra takes its time."""
-    memory = f"world_model.max_blocks={BLOCKS}"
-    return load_config("smoke", [memory, *MODES[mode], *overrides])
-
-
-def make_agent(mode: str, *overrides: str) -> Agent:
-    agent = Agent(deepcopy(load(mode, *overrides)), ["NOOP", "LEFT", "RIGHT"]).eval()
-    with torch.no_grad():  # codes that decode to different frames, sharper predictions
-        agent.tokenizer.embedding.weight.mul_(20)
-        for p in agent.world_model.parameters():
-            p.mul_(3)
-    return agent
-
-
-class Recorder:
-    """Samples, and keeps the logits that it was shown."""
-
-    def __init__(self, sample=categorical) -> None:
-        self.sample = sample
-        self.seen: list[Tensor] = []
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        self.seen.append(logits)
-        return self.sample(logits)
-
-
-def count_refreshes(dream: WorldModelEnv, monkeypatch) -> list[int]:
-    """A list that grows by 1 at every refresh from now on."""
-    done: list[int] = []
-    refresh = dream.refresh
-
-    def counted() -> None:
-        done.append(1)
-        refresh()
-
-    monkeypatch.setattr(dream, "refresh", counted)
-    return done
+    def refresh(self) -> None:
+        self.refreshes += 1
+        super().refresh()
 
 
 @modes
@@ -116,14 +70,13 @@ def test_rewards_and_ends_mean_their_classes(mode):
 
 @modes
 @contexts
-def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
+def test_every_step_equals_a_fresh_pass(mode, context):
     """Against the whole history, and a plain rule of what the cache should hold."""
     agent = make_agent(mode)
     wm, record = agent.world_model, Recorder()
-    dream = WorldModelEnv(agent.tokenizer, wm, record, context)
+    dream = CountsRefreshes(agent.tokenizer, wm, record, context)
     tokens, actions = torch.randint(32, (2, context, K)), torch.randint(3, (2, 99))
     dream.start(tokens, actions[:, : context - 1])
-    refreshes = count_refreshes(dream, monkeypatch)
     frames = list(tokens.unbind(1))  # all that the dream ever showed
     first, refreshed_at = 0, []
     for step in range(1, 13):
@@ -133,9 +86,10 @@ def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
             first = now - (context - 1)
             refreshed_at.append(step)
         record.seen.clear()
-        refreshes.clear()
+        before = dream.refreshes
         *_, info = dream.step(actions[:, now])
-        assert bool(refreshes) == info["refreshed"] == (step in refreshed_at)
+        refreshed = dream.refreshes > before
+        assert refreshed == info["refreshed"] == (step in refreshed_at)
         blocks = wm.sequence(
             torch.stack(frames[first:], dim=1), actions[:, first : now + 1]
         )
@@ -170,7 +124,7 @@ def test_every_step_equals_a_fresh_pass(mode, context, monkeypatch):
 
 
 @modes
-def test_the_past_does_not_grow_for_ever(mode):
+def test_the_past_stays_bounded(mode):
     agent = make_agent(mode)
     dream = WorldModelEnv(agent.tokenizer, agent.world_model, context=3)
     dream.reset(torch.rand(1, 3, 64, 64))
@@ -195,7 +149,7 @@ def test_a_greedy_dream_is_the_same_again(mode):
 
 @modes
 @pytest.mark.parametrize("steps", range(6))
-def test_going_back_gives_the_same_future(mode, steps):
+def test_a_restored_dream_goes_on_as_it_did(mode, steps):
     """Whether the cache was filled again on the way there or not."""
     agent = make_agent(mode, "world_model.dream_context=2")
     dream = WorldModelEnv.of(agent, greedy)
@@ -219,7 +173,7 @@ def test_a_short_past_is_kept_whole():
 
 
 @modes
-def test_a_reset_forgets(mode):
+def test_a_reset_clears_the_cache(mode):
     agent = make_agent(mode)
     start = torch.rand(2, 3, 64, 64)
     used = WorldModelEnv(agent.tokenizer, agent.world_model, greedy)
@@ -262,7 +216,7 @@ def test_without_prediction_the_frame_stays(mode):
 
 
 @modes
-def test_a_frame_that_really_came_takes_the_place_of_a_sampled_one(mode):
+def test_a_given_frame_replaces_the_sampled_one(mode):
     agent = make_agent(mode)
     free, told = (
         WorldModelEnv(agent.tokenizer, agent.world_model, greedy) for _ in range(2)
@@ -282,16 +236,15 @@ def test_a_frame_that_really_came_takes_the_place_of_a_sampled_one(mode):
     assert torch.equal(frames, agent.tokenizer.decode(other))
 
 
-def test_the_last_step_needs_room_for_its_action_only(monkeypatch):
-    """So that a rollout as long as the world model's memory fits exactly."""
+def test_the_last_step_needs_room_for_its_action_only():
+    """So that a rollout as long as the world model's context fits exactly."""
     agent = make_agent("autoregressive")
-    dream = WorldModelEnv(agent.tokenizer, agent.world_model)
+    dream = CountsRefreshes(agent.tokenizer, agent.world_model)
     dream.reset(torch.rand(1, 3, 64, 64))
-    refreshes = count_refreshes(dream, monkeypatch)
     for t in range(BLOCKS):
         last = t == BLOCKS - 1
         dream.step(torch.zeros(1, dtype=torch.int64), predict_frame=not last)
-    assert not refreshes and dream.cache.size == agent.world_model.max_tokens
+    assert dream.refreshes == 0 and dream.cache.size == agent.world_model.max_tokens
 
 
 def test_a_frames_last_token_passes_together_with_the_next_action():
@@ -354,183 +307,3 @@ def test_the_past_and_its_actions_matter(mode):
     longer = torch.cat([torch.randint(32, (1, 2, K)), tokens], dim=1)
     more = torch.cat([torch.tensor([[2, 2]]), actions], dim=1)
     assert torch.allclose(rewards(longer, more), ours, atol=1e-5)
-
-
-# fill_left
-
-
-def test_fill_left():
-    x = torch.tensor([[1, 2, 3], [9, 5, 6], [9, 9, 7]])
-    mask = torch.tensor([[1, 1, 1], [0, 1, 1], [0, 0, 1]], dtype=torch.bool)
-    assert fill_left(x, mask).tolist() == [[1, 2, 3], [5, 5, 6], [7, 7, 7]]
-    deep = x[..., None].expand(-1, -1, K)
-    assert torch.equal(
-        fill_left(deep, mask), fill_left(x, mask)[..., None].expand(-1, -1, K)
-    )
-    assert torch.equal(fill_left(x[:, -1:], mask[:, -1:]), x[:, -1:])
-
-
-# imagine
-
-
-def make_starts(rows: int, steps: int, real: list[int] | None = None) -> Batch:
-    """Real steps before a dream; row i has `real[i]` of them, padded on the left."""
-    mask = torch.arange(steps) >= steps - torch.tensor(real or [steps] * rows)[:, None]
-    return Batch(
-        torch.randint(256, (rows, steps, 3, 64, 64), dtype=torch.uint8)
-        * mask[..., None, None, None],
-        torch.randint(3, (rows, steps)) * mask,
-        torch.zeros(rows, steps),
-        torch.zeros(rows, steps, dtype=torch.bool),
-        mask,
-    )
-
-
-def check_rollout(rollout: Rollout, rows: int, horizon: int) -> None:
-    for name in ("actions", "values", "rewards", "ends", "bootstrap"):
-        assert getattr(rollout, name).shape == (rows, horizon), name
-    assert rollout.frames.shape == (rows, horizon, 3, 64, 64)
-    assert rollout.logits.shape == (rows, horizon, 3)
-    assert rollout.logits.requires_grad and rollout.values.requires_grad
-    for name in ("frames", "actions", "rewards", "ends", "bootstrap"):
-        assert not getattr(rollout, name).requires_grad, name
-    assert set(rollout.rewards.unique().tolist()) <= {-1.0, 0.0, 1.0}
-    assert rollout.ends.dtype == torch.bool and rollout.actions.dtype == torch.int64
-    assert rollout.actions.min() >= 0 and rollout.actions.max() <= 2
-    assert torch.equal(rollout.bootstrap, rollout.values.detach())
-
-
-@modes
-@contexts
-@pytest.mark.parametrize("burn_in", [0, 1, 4])
-def test_rollouts(mode, context, burn_in):
-    agent = make_agent(mode, f"world_model.dream_context={context}")
-    batch = make_starts(3, burn_in + 1, real=[burn_in + 1, 1, 1])
-    rollout = imagine(agent, batch, horizon=6)
-    check_rollout(rollout, 3, 6)
-    with torch.no_grad():
-        first = agent.tokenizer.reconstruct(batch.frames[:, -1])
-    assert torch.allclose(rollout.frames[:, 0], first, atol=1e-5)
-
-
-def test_a_rollout_without_burn_in_with_the_papers_tokenizer():
-    paper = [
-        "tokenizer.architecture=vqgan",
-        "tokenizer.channels=32",
-        "tokenizer.attention_resolutions=[8]",
-    ]
-    agent = make_agent("autoregressive", *paper)
-    check_rollout(imagine(agent, make_starts(2, 1), horizon=2), 2, 2)
-
-
-@modes
-@contexts
-def test_a_dream_starts_from_the_real_past(mode, context):
-    agent = make_agent(mode, f"world_model.dream_context={context}")
-    batch = make_starts(2, 5, real=[5, 2])
-    record = Recorder()
-    rollout = imagine(agent, batch, horizon=2, sample=record)
-    with torch.no_grad():
-        tokens = agent.tokenizer.encode(batch.frames).tokens
-    tokens[1, :3] = tokens[1, 3]  # in the padding stands the first real frame
-    actions = torch.cat([batch.actions[:, :-1], rollout.actions[:, :1]], dim=1)
-    wm = agent.world_model
-    with torch.no_grad():
-        fresh = wm(wm.sequence(tokens[:, -context:], actions[:, -context:]))
-    assert torch.allclose(record.seen[0], rollout.logits[:, 0])
-    assert torch.allclose(record.seen[1], fresh.rewards[:, -1], atol=1e-4)
-
-
-@modes
-def test_the_policy_remembers_what_it_saw(mode):
-    """Logits, values and their gradient equal a plain run of the policy over the
-    frames of the burn-in, then those of the dream."""
-    agent = make_agent(mode)
-    actor_critic = agent.actor_critic
-    batch = make_starts(2, 3, real=[3, 1])
-    rollout = imagine(agent, batch, horizon=4)
-
-    def gradients(logits: Tensor, values: Tensor) -> list[Tensor]:
-        actor_critic.zero_grad()
-        (logits.pow(2).sum() + values.pow(3).sum()).backward()
-        return [p.grad.clone() for p in actor_critic.parameters()]
-
-    memory = actor_critic.new_state(2)
-    with torch.no_grad():
-        seen = agent.tokenizer.reconstruct(batch.frames)
-        for t in range(2):
-            hidden, cell = actor_critic(seen[:, t], memory)[2]
-            keep = batch.mask[:, t : t + 1]
-            memory = (torch.where(keep, hidden, 0), torch.where(keep, cell, 0))
-    logits, values = [], []
-    for t in range(4):
-        logit, value, memory = actor_critic(rollout.frames[:, t], memory)
-        logits.append(logit)
-        values.append(value)
-    naive = torch.stack(logits, dim=1), torch.stack(values, dim=1)
-    assert torch.allclose(rollout.logits, naive[0], atol=1e-5)
-    assert torch.allclose(rollout.values, naive[1], atol=1e-5)
-    ours, theirs = gradients(rollout.logits, rollout.values), gradients(*naive)
-    for a, b in zip(ours, theirs, strict=True):
-        assert torch.allclose(a, b, atol=1e-5)
-
-
-@pytest.mark.parametrize("target", [False, True])
-def test_learning_again_from_a_dream(target):
-    """With unchanged weights: the same values and the same gradient."""
-    settings = ["actor_critic.mask_after_end=true", "actor_critic.updates_per_dream=2"]
-    agent = make_agent("parallel", *settings)
-    actor_critic = agent.actor_critic
-    rollout = imagine(agent, make_starts(3, 4, real=[4, 2, 1]), horizon=5)
-    if target:
-        rollout.bootstrap = TargetCritic(actor_critic, 0.9).values(rollout)
-    with torch.no_grad():
-        logits, values = actor_critic.unroll(rollout.frames, rollout.lstm_state)
-    assert torch.allclose(logits, rollout.logits, atol=1e-5)
-    assert torch.allclose(values, rollout.values, atol=1e-5)
-    gradients = []
-    for updates in (1, 2):
-        actor_critic.config.updates_per_dream = updates
-        actor_critic.zero_grad()
-        actor_critic.loss(rollout).total.backward()
-        gradients.append([p.grad.clone() for p in actor_critic.parameters()])
-    for ours, theirs in zip(*gradients, strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)
-
-
-@modes
-def test_only_the_policy_learns_from_a_rollout(mode):
-    agent = make_agent(mode)
-    rollout = imagine(agent, make_starts(2, 3), horizon=4)
-    agent.actor_critic.loss(rollout).total.backward()
-    assert all(p.grad.abs().max() > 0 for p in agent.actor_critic.parameters())
-    for part in (agent.tokenizer, agent.world_model):
-        assert all(p.grad is None for p in part.parameters())
-
-
-def test_another_critic_can_watch_a_rollout():
-    """With its own memory of the frames before it."""
-    agent = make_agent("parallel")
-    target = TargetCritic(agent.actor_critic, decay=0.9)
-    rollout = imagine(agent, make_starts(2, 3, real=[3, 2]), horizon=4)
-    frames, mask = rollout.burn_in
-    assert frames.shape == (2, 2, 3, 64, 64)
-    assert mask.tolist() == [[True, True], [False, True]]
-    values = rollout.values.detach()
-    assert torch.allclose(target.values(rollout), values, atol=1e-6)
-    with torch.no_grad():
-        target.critic.critic_linear.bias += 1
-    assert torch.allclose(target.values(rollout), values + 1, atol=1e-6)
-    with torch.no_grad():
-        target.critic.lstm.weight_ih.mul_(0)
-    assert not torch.allclose(target.values(rollout), values + 1, atol=1e-3)
-
-
-@modes
-def test_a_greedy_rollout_is_the_same_again(mode):
-    agent = make_agent(mode)
-    batch = make_starts(2, 3)
-    ours, theirs = (imagine(agent, batch, horizon=6, sample=greedy) for _ in range(2))
-    assert torch.equal(ours.frames, theirs.frames)
-    assert torch.equal(ours.actions, theirs.actions)
-    assert torch.equal(ours.rewards, theirs.rewards)

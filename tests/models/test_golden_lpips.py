@@ -12,7 +12,7 @@ from torch import Tensor
 from iris_core.config import ConfigError
 from iris_core.models.lpips import GROUPS, LPIPS, PLACES, load_lpips
 
-GOLDEN = Path(__file__).parent / "golden" / "lpips.npz"
+GOLDEN = Path(__file__).parents[1] / "golden" / "lpips.npz"
 
 
 def rule(j: int, shape: torch.Size) -> Tensor:
@@ -100,25 +100,38 @@ def test_from_published_without_lpips() -> None:
         LPIPS.from_published({"tokenizer.embedding.weight": torch.zeros(1)})
 
 
-def test_from_download(lpips: LPIPS, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+class Network:
+    """Has the two published files, or is not there."""
 
-    def fake(url: str, **options: object) -> dict[str, Tensor]:
-        asked.append((url, options["check_hash"]))
-        return torchvision_state(lpips) if "vgg16" in url else heads_state(lpips)
+    def __init__(self, lpips: LPIPS) -> None:
+        self.lpips = lpips
+        self.error: Exception | None = None
+        self.checked: list[bool] = []
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fake)
+    def load(self, url: str, *, check_hash: bool, **_: object) -> dict[str, Tensor]:
+        if self.error is not None:
+            raise self.error
+        self.checked.append(check_hash)
+        return (torchvision_state if "vgg16" in url else heads_state)(self.lpips)
+
+
+@pytest.fixture
+def network(lpips: LPIPS, monkeypatch: pytest.MonkeyPatch) -> Network:
+    """In place of the real one."""
+    network = Network(lpips)
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", network.load)
+    return network
+
+
+def test_from_download(lpips: LPIPS, network: Network) -> None:
     loaded = load_lpips("download")
-    assert [check for _, check in asked] == [True, True]
+    assert network.checked == [True, True]
     for ours, theirs in zip(loaded.parameters(), lpips.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("error", [URLError("no network"), RuntimeError("hash")])
-def test_download_fails(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(url: str, **options: object) -> None:
-        raise error
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+def test_download_fails(error: Exception, network: Network) -> None:
+    network.error = error
     with pytest.raises(ConfigError, match=r"small_objects.*lpips_weights=PATH"):
         LPIPS.from_download()
