@@ -18,11 +18,11 @@ def frames(value: int) -> np.ndarray:
 
 
 def test_a_dashboard_of_nothing_and_of_everything():
-    live.draw_dashboard(live.Moment("just begun"))
+    live.draw_dashboard(live.Snapshot("just begun"))
     curves = {name: [(1.0, 2.0), (5.0, 0.5)] for name in live.CURVES}
     tests = [(100.0, 1.0, 0.2), (200.0, 3.0, 0.1)]
-    moment = live.Moment("epoch 2", curves, tests, frames(10), frames(200))
-    figure = live.draw_dashboard(moment)
+    snapshot = live.Snapshot("epoch 2", curves, tests, frames(10), frames(200))
+    figure = live.draw_dashboard(snapshot)
     assert len(figure.axes) == 5 + 8  # the policy's panel has two scales
     assert figure._suptitle.get_text() == "epoch 2"
     pictures = [ax.images[0].get_array() for ax in figure.axes if ax.images]
@@ -61,8 +61,8 @@ def test_watching_changes_nothing_and_sees_everything(config):
 
     last = shown[-1]
     assert last.status.startswith("finished: 180 environment steps")
-    assert any("the final test" in moment.status for moment in shown)
-    assert any("epoch 2 of 3 · world model" in moment.status for moment in shown)
+    assert any("the final test" in snapshot.status for snapshot in shown)
+    assert any("epoch 2 of 3 · world model" in snapshot.status for snapshot in shown)
     assert len(last.tests) == 2 and last.real.shape == last.seen.shape
     done = {name: last.curves[name][-1][0] for name in live.CURVES}
     assert done == {
@@ -76,10 +76,10 @@ def test_watching_changes_nothing_and_sees_everything(config):
 
 
 def test_a_run_that_goes_on_is_not_counted_twice(config):
-    watcher = live.Live(lambda moment: None, seconds=60)
+    watcher = live.Live(lambda snapshot: None, seconds=60)
     stopped = TrainingState(config, Run.create(config))
     assert train(stopped, watcher, StopAt((2, "world_model", 2))).interrupted
-    assert watcher.moments[-1].status.startswith("stopped and saved")
+    assert watcher.snapshots[-1].status.startswith("stopped and saved")
     assert watcher.curves["world_model/loss"][-1][0] == 4 + 2
     train(resume(stopped), watcher)
     assert watcher.curves["world_model/loss"][-1][0] == 12
@@ -88,7 +88,7 @@ def test_a_run_that_goes_on_is_not_counted_twice(config):
 
 def test_curves_are_the_means_of_the_metrics(config):
     state = TrainingState(config, Run.create(config))
-    watcher = live.Live(lambda moment: None, seconds=60, points=1)
+    watcher = live.Live(lambda snapshot: None, seconds=60, points=1)
     train(state, watcher)
     logged = pd.read_csv(state.run.metrics)["world_model/loss"]
     seen = [value for _, value in watcher.curves["world_model/loss"]]

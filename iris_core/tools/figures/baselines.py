@@ -25,8 +25,8 @@ EDGES = (-1.0, 2.0)  # of the way from random play to IRIS; few lie outside
 
 @styled
 def draw_baselines(tests: Sequence[FinalTest]) -> Figure:
-    """A line a run: its agent, its best constant action and its blind twin, on the way
-    from random play (0) to IRIS after 100,000 steps (1).
+    """A line a run: its agent, its best constant action and its blind baseline, on the
+    way from random play (0) to IRIS after 100,000 steps (1).
 
     ConfigError if none of the runs is of one of the 26 games.
     """
@@ -48,8 +48,8 @@ def draw_baselines(tests: Sequence[FinalTest]) -> Figure:
     episodes = span(pd.Series([test.run.episodes for test in tests]), "{}")
     note(
         figure,
-        f"Each line: {episodes} test episodes of one run, and of its controls."
-        " Filled: better than its blind twin by two standard errors of the difference."
+        f"Each line: {episodes} test episodes of one run, and of its baselines."
+        " Filled: better than the blind one by two standard errors of the difference."
         + "".join(f"\n{preset}." for preset in sorted({t.run.preset for t in tests})),
     )
     return figure
@@ -80,7 +80,7 @@ def mark_within(ax: Axes, look: Look, x: float, y: int) -> None:
 
 
 def beats_blind(test: FinalTest) -> bool:
-    """Whether looking pays: better than the blind twin by two standard errors."""
+    """Whether looking pays: better than the blind baseline by two standard errors."""
     return test.blind is not None and z_score(test.agent, test.blind) > 2
 
 

@@ -173,7 +173,7 @@ def own_figures(scores: pd.DataFrame, path: Path | None, few: int) -> dict[str, 
 
 
 def draw_sweep(folder: Path, name: str) -> Figure:
-    """The runs NAME-GAME-seedN.json of a folder beside their controls."""
+    """The runs NAME-GAME-seedN.json of a folder beside their baselines."""
     return draw_baselines(run_records.final_tests(folder, name))
 
 

@@ -69,8 +69,8 @@ def updates_in(epoch: int, settings: UpdatesConfig) -> int:
         "one call of 16 games plays 16 steps": (0, 1, 1, 16),
     },
     slips={
-        "round up: with a call less, a stretch does not reach its number": "-(- -> (",
-        "round each stretch, not the sum": lambda warm, epochs, steps, n: (
+        "round up: with a call less, a phase does not reach its number": "-(- -> (",
+        "round each phase, not the sum": lambda warm, epochs, steps, n: (
             -(-(warm + epochs * steps) // n) * n
         ),
         "round up to whole calls: each plays a step of"
@@ -88,20 +88,20 @@ def updates_in(epoch: int, settings: UpdatesConfig) -> int:
 def steps_played(
     warm_start_steps: int, epochs: int, steps_per_epoch: int, num_envs: int
 ) -> int:
-    """7.2. Every stretch is rounded up to whole calls of all games."""
+    """7.2. Every phase is rounded up to whole calls of all games."""
     warm_calls = -(-warm_start_steps // num_envs)
     calls = -(-steps_per_epoch // num_envs)
     return num_envs * (warm_calls + epochs * calls)
 
 
-# 7.3. `Collector.begin` makes it anew from the replay at every stretch's start. In the
-# middle of a stretch it would matter, so a checkpoint holds it.
-why_the_memory_may_go = Choice(
-    "why_the_memory_may_go",
+# 7.3. `Collector.begin` computes it anew from the replay buffer at every phase's start.
+# In the middle of a phase it would matter, so a checkpoint holds it.
+why_the_state_may_go = Choice(
+    "why_the_state_may_go",
     "b",
     a="small or not, it goes into every action's logits: in the middle of a collecting"
-    " stretch, losing it changes what is played",
-    c="weights are what learning changes; the memory is made of the frames that were"
+    " phase, losing it changes what is played",
+    c="weights are what learning changes; the state is made of the frames that were"
     " seen, and agent.safetensors does not hold it",
     d="a game of Catch has 28 steps, and an epoch plays 30 in each of two games: after"
     " an epoch both are under way ('games under way' mattered)",

@@ -85,38 +85,38 @@ def mark_events(ax: Axes, play: Trajectory) -> None:
 
 @torch.no_grad()
 def state_before(agent: Agent, episode: Episode, t: int) -> State:
-    """The policy's memory when it meets frame t of an episode."""
+    """The policy's LSTM state when it meets frame t of an episode."""
     seen = torch.ones(1, t, dtype=torch.bool)
     return agent.actor_critic.burn_in(reconstructed(agent, episode, t), seen)
 
 
 @torch.no_grad()
-def occlusion(agent: Agent, frame: Tensor, memory: State) -> np.ndarray:
+def occlusion(agent: Agent, frame: Tensor, lstm_state: State) -> np.ndarray:
     """How much the action probabilities move when a patch of the frame is covered.
 
     frame: (3, 64, 64), as the policy sees it; a cover is the game's median frame.
     Returns total variation in [0, 1], (15, 15) with the covers above.
     """
     cover = agent.actor_critic.get_buffer("background")
-    places = range(0, 64 - PATCH + 1, STRIDE)
+    corners = range(0, 64 - PATCH + 1, STRIDE)
     frames = [frame]
-    for y in places:
-        for x in places:
+    for y in corners:
+        for x in corners:
             covered = frame.clone()
             here = (slice(None), slice(y, y + PATCH), slice(x, x + PATCH))
             covered[here] = cover[here]
             frames.append(covered)
-    hidden, cell = (m.expand(len(frames), -1) for m in memory)
+    hidden, cell = (m.expand(len(frames), -1) for m in lstm_state)
     logits, _, _ = agent.actor_critic(torch.stack(frames), (hidden, cell))
     p = logits.softmax(-1)
     moved = (p[1:] - p[:1]).abs().sum(-1) / 2
-    return moved.view(len(places), len(places)).numpy()
+    return moved.view(len(corners), len(corners)).numpy()
 
 
-def saliency(agent: Agent, frame: Tensor, memory: State) -> np.ndarray:
+def saliency(agent: Agent, frame: Tensor, lstm_state: State) -> np.ndarray:
     """Size of the gradient of the likeliest action's log-probability, (64, 64)."""
     seen = frame.clone().requires_grad_(True)
-    logits, _, _ = agent.actor_critic(seen[None], memory)
+    logits, _, _ = agent.actor_critic(seen[None], lstm_state)
     (gradient,) = torch.autograd.grad(logits.log_softmax(-1).max(), seen)
     return gradient.abs().sum(0).numpy()
 
@@ -124,25 +124,25 @@ def saliency(agent: Agent, frame: Tensor, memory: State) -> np.ndarray:
 def draw_view(agent: Agent, episode: Episode, t: int) -> Figure:
     """Game and policy side by side: real frame, what is seen, what matters, action."""
     seen = reconstructed(agent, episode, t + 1)[0, t]
-    memory = state_before(agent, episode, t)
+    lstm_state = state_before(agent, episode, t)
     figure, axes = plt.subplots(1, 5, figsize=(12, 2.7), width_ratios=[1, 1, 1, 1, 0.8])
     draw_frame(axes[0], episode.frames[t].transpose(1, 2, 0))
     draw_frame(axes[1], to_pixels(seen))
-    maps = [occlusion(agent, seen, memory), saliency(agent, seen, memory)]
+    maps = [occlusion(agent, seen, lstm_state), saliency(agent, seen, lstm_state)]
     for ax, values in zip(axes[2:], maps, strict=False):
         drawn = lay_on_frame(ax, to_pixels(seen), values)
         figure.colorbar(drawn, ax=ax, fraction=0.046, pad=0.03)
-    titles = [f"game, step {t}", "policy sees", "moved by a cover", "gradient"]
+    titles = [f"game, step {t}", "policy sees", "occlusion", "gradient"]
     for ax, title in zip(axes, titles, strict=False):
         ax.set_title(title)
-    draw_choice(axes[4], agent, seen, memory)
+    draw_choice(axes[4], agent, seen, lstm_state)
     return figure
 
 
 @torch.no_grad()
-def draw_choice(ax: Axes, agent: Agent, seen: Tensor, memory: State) -> None:
+def draw_choice(ax: Axes, agent: Agent, seen: Tensor, lstm_state: State) -> None:
     """Action probabilities as bars, the value above them."""
-    logits, value, _ = agent.actor_critic(seen[None], memory)
+    logits, value, _ = agent.actor_critic(seen[None], lstm_state)
     ax.bar(agent.actions, logits.softmax(-1)[0].numpy(), color=BLUE)
     ax.set(ylim=(0, 1), title=f"value {value.item():.2f}", ylabel="probability")
     ax.tick_params(axis="x", rotation=45)
@@ -172,14 +172,14 @@ def record_dream(
     steps: int,
 ) -> DreamLog:
     """A dream from step `start` of an episode; choose: logits (1, n) -> action (1,)."""
-    memory = state_before(agent, episode, start)
+    lstm_state = state_before(agent, episode, start)
     dream = WorldModelEnv.of(agent)
     first = max(start + 1 - dream.context, 0)
     past = episode.segment(first, start + 1)
     frame = dream.reset(past.frames, past.actions[:, :-1])
     log: list[tuple[Tensor, ...]] = []
     for _ in range(steps):
-        logits, value, memory = agent.actor_critic(frame, memory)
+        logits, value, lstm_state = agent.actor_critic(frame, lstm_state)
         after, _, _, info = dream.step(choose(logits))
         reward = info["logits"].rewards[0].softmax(-1)  # (3,)
         end = info["logits"].ends[0].softmax(-1)  # (2,)

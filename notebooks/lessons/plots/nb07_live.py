@@ -56,7 +56,7 @@ Test = tuple[float, float, float]  # environment steps, mean return, standard er
 
 
 @dataclass
-class Moment:
+class Snapshot:
     """All that a picture of a run is drawn from.
 
     real, seen: uint8 (N, 64, 64, 3), frames and their reconstructions; None before the
@@ -73,16 +73,16 @@ class Moment:
 # Pictures: pure functions of what they show
 
 
-def draw_dashboard(moment: Moment) -> Figure:
+def draw_dashboard(snapshot: Snapshot) -> Figure:
     """Losses, the policy, the real game, and what the policy sees of it."""
     figure = plt.figure(figsize=(9.6, 5.0))
     parts: Any = figure.subfigures(1, 2, width_ratios=[2, 0.72])
     *panels, tests = parts[0].subplots(2, 2).flat
     for ax, (title, names) in zip(panels, PANELS.items(), strict=True):
-        draw_curves(ax, title, names, moment.curves)
-    draw_tests(tests, moment.tests)
-    draw_pairs(parts[1], moment.real, moment.seen)
-    figure.suptitle(moment.status, x=0.01, ha="left", fontsize=11, color=INK)
+        draw_curves(ax, title, names, snapshot.curves)
+    draw_tests(tests, snapshot.tests)
+    draw_pairs(parts[1], snapshot.real, snapshot.seen)
+    figure.suptitle(snapshot.status, x=0.01, ha="left", fontsize=11, color=INK)
     return figure
 
 
@@ -145,14 +145,14 @@ def draw_pairs(
     if real is None or seen is None:
         say_nothing_yet(part.subplots())
         return
-    axes = part.subplots(len(real), 2)
+    axes = part.subplots(len(real), 2, squeeze=False)
     for line, pair in zip(axes, zip(real, seen, strict=True), strict=True):
         for ax, frame in zip(line, pair, strict=True):
             draw_frame(ax, frame)
 
 
 def draw_schedule(rows: Mapping[str, np.ndarray], title: str) -> Figure:
-    """A bar for every stretch of epochs in which something is done.
+    """A bar for every run of epochs in which something is done.
 
     rows: name -> int (epochs,), how much of it is done in each epoch.
     """
@@ -176,7 +176,7 @@ def draw_schedule(rows: Mapping[str, np.ndarray], title: str) -> Figure:
 
 
 def runs_of(amounts: np.ndarray) -> list[tuple[int, int, int]]:
-    """Stretches of equal numbers that are not 0, as (start, stop, number)."""
+    """Runs of equal numbers that are not 0, as (start, stop, number)."""
     found, start = [], 0
     for amount, group in groupby(amounts.tolist()):
         stop = start + len(list(group))
@@ -203,8 +203,8 @@ class Screen:
     def __init__(self) -> None:
         self.handle: DisplayHandle | None = None
 
-    def __call__(self, moment: Moment) -> None:
-        image = Image(png(draw_dashboard(moment)))
+    def __call__(self, snapshot: Snapshot) -> None:
+        image = Image(png(draw_dashboard(snapshot)))
         if self.handle is None:
             self.handle = display(image, display_id=True)
         else:
@@ -215,20 +215,20 @@ class Live(Callback):
     """Shows a run every few seconds, as its meter tells it.
 
     It reads, changes nothing, and draws no random number, so a run that is watched
-    learns what it would learn unwatched. moments: what was shown, in order. points: on
-    a curve, for one phase of an epoch.
+    learns what it would learn unwatched. snapshots: what was shown, in order.
+    points: on a curve, for one phase of an epoch.
     """
 
     def __init__(
         self,
-        show: Callable[[Moment], None] | None = None,
+        show: Callable[[Snapshot], None] | None = None,
         seconds: float = 5.0,
         points: int = 20,
     ) -> None:
         self.show = show or Screen()
         self.seconds = seconds
         self.points = points
-        self.moments: list[Moment] = []
+        self.snapshots: list[Snapshot] = []
         self.curves: dict[str, Curve] = {name: [] for name in CURVES}
         self.pace: dict[str, list[float]] = {}  # phase -> seconds, steps
         self.last_shown = 0.0
@@ -295,15 +295,15 @@ class Live(Callback):
     def picture(self, state: TrainingState, status: str | None = None) -> None:
         """Show the run as it is now."""
         real, seen = pairs(state)
-        moment = Moment(
+        snapshot = Snapshot(
             status or self.status(state),
             {name: list(curve) for name, curve in self.curves.items()},
             read_tests(state.run.metrics),
             real,
             seen,
         )
-        self.moments.append(moment)
-        self.show(moment)
+        self.snapshots.append(snapshot)
+        self.show(snapshot)
         self.last_shown = time.perf_counter()
 
     def status(self, state: TrainingState) -> str:
@@ -327,7 +327,7 @@ def phase_of(state: TrainingState) -> Phase:
 
 
 def time_left(state: TrainingState, pace: Mapping[str, Sequence[float]]) -> str:
-    """From the seconds a step took so far; what was never done can't be foretold."""
+    """From the seconds a step took so far; what was never done is not counted."""
     progress, seconds, unknown = state.progress, 0.0, False
     for epoch in range(progress.epoch, state.config.training.epochs + 1):
         for at, (name, steps) in enumerate(phases(state.config, epoch)):
