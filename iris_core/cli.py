@@ -217,7 +217,7 @@ def evaluate(args: argparse.Namespace) -> int:
     agent = load_agent(args.source)
     if args.out is not None:
         check_writable(args.out)
-    table, told = where_to_record(agent, args)
+    table, message = where_to_record(agent, args)
     report = test_report(agent, args)
     text = json.dumps(report, indent=2) + "\n"
     if args.out is None:
@@ -226,8 +226,8 @@ def evaluate(args: argparse.Namespace) -> int:
         args.out.write_text(text, encoding="utf-8")
     print(summary(report), file=sys.stderr)
     if table is not None:
-        told = record_score(agent, report, table)
-    print(told, file=sys.stderr)
+        message = record_score(agent, report, table)
+    print(message, file=sys.stderr)
     return 0
 
 

@@ -240,9 +240,9 @@ def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(run_records, "results_folder", lambda: folder)
     path = str(agent_with_record(tmp_path / "agent.safetensors"))
     command = ["eval", path, "--episodes", "2", "--out", str(tmp_path / "x.json")]
-    told = [capsys.readouterr().err for _ in range(2) if cli.main(command) == 0]
+    output = [capsys.readouterr().err for _ in range(2) if cli.main(command) == 0]
     table = tmp_path / "runs" / "scores.csv"
-    assert f"Recorded in {table}" in told[0] and "has this score already" in told[1]
+    assert f"Recorded in {table}" in output[0] and "has this score already" in output[1]
     (row,) = own_runs(table).itertuples(index=False)
     assert (row.game, row.seed, row.preset, row.steps) == ("Catch", 7, "smoke", 180)
     assert row.episodes == 2
@@ -251,9 +251,9 @@ def test_eval_records_the_score(capsys, tmp_path, monkeypatch):
     for option in [*options, ["--record", str(other)]]:
         assert cli.main([*command, *option]) == 0
     assert len(own_runs(table)) == 1 == len(own_runs(other))
-    told = capsys.readouterr().err
-    assert "Not recorded: its settings name another test temperature" in told
-    assert "Not recorded: its settings name other test starts" in told
+    output = capsys.readouterr().err
+    assert "Not recorded: its settings name another test temperature" in output
+    assert "Not recorded: its settings name other test starts" in output
 
 
 def test_eval_from_starts_that_differ(capsys, tmp_path):
@@ -268,12 +268,12 @@ def test_eval_from_starts_that_differ(capsys, tmp_path):
 
 def test_eval_refuses_to_record_what_it_cannot(capsys, tmp_path):
     bare = str(small_agent(tmp_path / "bare.safetensors"))
-    told = refused(capsys, "eval", bare, "--record", str(tmp_path / "x.csv"))
-    assert "does not say how the agent was trained" in told
+    output = refused(capsys, "eval", bare, "--record", str(tmp_path / "x.csv"))
+    assert "does not say how the agent was trained" in output
     path = str(agent_with_record(tmp_path / "agent.safetensors"))
     (tmp_path / "bad.csv").write_text("game,score\nCatch,1\n")
-    told = refused(capsys, "eval", path, "--record", str(tmp_path / "bad.csv"))
-    assert "no column seed" in told
+    output = refused(capsys, "eval", path, "--record", str(tmp_path / "bad.csv"))
+    assert "no column seed" in output
     assert not (tmp_path / "x.csv").exists()
 
 

@@ -41,8 +41,11 @@ def test_a_config_tells_its_preset_and_its_changes(preset):
     elsewhere = ["seed=3", "env.game=Pong", "device=cpu", "evaluation.num_envs=2"]
     assert preset_of(load_config(preset, elsewhere)) == preset
     changed = ["actor_critic.gamma=0.9", "tokenizer.subtract_background=true"]
-    told = preset_of(load_config(preset, [*elsewhere, *changed]))
-    assert told.startswith(f"{preset} with ") and "actor_critic.gamma=0.9" in told
+    described = preset_of(load_config(preset, [*elsewhere, *changed]))
+    assert (
+        described.startswith(f"{preset} with ")
+        and "actor_critic.gamma=0.9" in described
+    )
     started = preset_of(load_config(preset, ["init.path=other.safetensors"]))
     assert started == f"{preset} with init.path=other.safetensors"
 

@@ -68,8 +68,8 @@ def test_metrics_against_a_loop(prediction):
         start = 0 if prediction == "parallel" else 15  # of the first frame: 15 tokens
         for b in range(len(batch)):
             if batch.mask[b, -1]:
-                told = likeliest_action(agent, tokens[b], batch.actions[b])
-                seen["action"].append(told == batch.actions[b, -2])
+                predicted = likeliest_action(agent, tokens[b], batch.actions[b])
+                seen["action"].append(predicted == batch.actions[b, -2])
             guesses = output.observations[b, start:].argmax(-1).tolist()
             for t in range(config.max_blocks):
                 if batch.mask[b, t] and batch.rewards[b, t] != 0:

@@ -218,21 +218,21 @@ def test_without_prediction_the_frame_stays(mode):
 @modes
 def test_a_given_frame_replaces_the_sampled_one(mode):
     agent = make_agent(mode)
-    free, told = (
+    free, forced = (
         WorldModelEnv(agent.tokenizer, agent.world_model, greedy) for _ in range(2)
     )
     start, actions = torch.rand(2, 3, 64, 64), torch.randint(3, (9, 2))
-    for dream in (free, told):
+    for dream in (free, forced):
         dream.reset(start)
     for action in actions:
         ours = free.step(action)
-        theirs = told.step(action, tokens=free.tokens)
+        theirs = forced.step(action, tokens=free.tokens)
         assert all(map(torch.equal, ours[:3], theirs[:3]))
         logits = (each[3]["logits"].observations for each in (ours, theirs))
         assert torch.equal(*logits)
-    other = 31 - told.tokens
-    frames, *_ = told.step(actions[0], tokens=other)
-    assert torch.equal(told.tokens, other)
+    other = 31 - forced.tokens
+    frames, *_ = forced.step(actions[0], tokens=other)
+    assert torch.equal(forced.tokens, other)
     assert torch.equal(frames, agent.tokenizer.decode(other))
 
 

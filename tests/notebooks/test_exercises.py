@@ -105,10 +105,12 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "told"), WRONG)
-def test_another_wrong_answer_is_shown_where_it_differs(answer: Any, told: str) -> None:
+@pytest.mark.parametrize(("answer", "message"), WRONG)
+def test_another_wrong_answer_is_shown_where_it_differs(
+    answer: Any, message: str
+) -> None:
     verdict = shares(answer)
-    assert verdict.state == "wrong" and told in verdict.message
+    assert verdict.state == "wrong" and message in verdict.message
 
 
 def test_a_slip_is_known_beside_another_mistake() -> None:
@@ -135,7 +137,7 @@ def positive(x: torch.Tensor) -> tuple[torch.Tensor, int]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (lambda x: (x > 1, 3), "where: got False at [1, 1], expected True"),
         (lambda x: (x > 0, 4), "for x = [[0, 5], [7, 1]], how many: got 4, expected 3"),
@@ -145,9 +147,9 @@ def positive(x: torch.Tensor) -> tuple[torch.Tensor, int]:
         (lambda x: ((x < 0).int(), 3), "where: type int32, expected bool (less)"),
     ],
 )
-def test_parts_are_told_apart(answer: Any, told: str) -> None:
+def test_parts_are_told_apart(answer: Any, message: str) -> None:
     verdict = positive(answer)
-    assert verdict.state == "wrong" and told in verdict.message
+    assert verdict.state == "wrong" and message in verdict.message
 
 
 def test_whole_numbers_may_come_as_floats_and_lists_but_must_be_equal() -> None:
@@ -182,7 +184,7 @@ PAIR = Several("pair", Number("size", 3, {"less": 4}, "more", double), LETTERS)
 
 
 @pytest.mark.parametrize(
-    ("each", "answer", "told"),
+    ("each", "answer", "message"),
     [
         (Choice("each", "b", a="no"), "A", "not a: no"),
         (Choice("each", "b", a="no"), "A.", 'got \'A.\'; choose one of "a", "b"'),
@@ -196,6 +198,6 @@ PAIR = Several("pair", Number("size", 3, {"less": 4}, "more", double), LETTERS)
         (PAIR, ("3", "bd"), "size: TypeError"),
     ],
 )
-def test_a_wrong_choice_is_told_why(each: Exercise, answer: Any, told: str) -> None:
+def test_a_wrong_choice_is_told_why(each: Exercise, answer: Any, message: str) -> None:
     verdict = each(answer)
-    assert verdict.state == "wrong" and verdict.message.startswith(told)
+    assert verdict.state == "wrong" and verdict.message.startswith(message)

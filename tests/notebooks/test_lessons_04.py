@@ -23,9 +23,9 @@ def test_slices_are_those_of_the_world_model(start: int, length: int, k: int) ->
 
 def prediction(top: float) -> surprise.Prediction:
     frame = np.full((64, 64, 3), 140, np.uint8)
-    nats = np.zeros((4, 4))
-    nats[1, 2] = top
-    return surprise.Prediction(7, "UP", frame, frame, frame, frame, nats)
+    losses = np.zeros((4, 4))
+    losses[1, 2] = top
+    return surprise.Prediction(7, "UP", frame, frame, frame, frame, losses)
 
 
 def test_the_most_surprising_token_is_boxed_if_any_surprised() -> None:
@@ -37,8 +37,8 @@ def test_the_most_surprising_token_is_boxed_if_any_surprised() -> None:
 
 
 def test_other_pictures_are_drawn() -> None:
-    nats = {10: 1.0, 11: 3.0}
-    (ax,) = surprise.draw_episode(nats, [11]).axes
+    losses = {10: 1.0, 11: 3.0}
+    (ax,) = surprise.draw_episode(losses, [11]).axes
     assert ax.get_ylim()[1] > 3
     (ax,) = surprise.draw_learning([0, 50], [6.2, 4.0], {"ln 512": 6.24}).axes
     assert [text.get_text() for text in ax.texts] == ["ln 512"]

@@ -19,7 +19,7 @@ from iris_core.plotting.error_map import error_map
 NAMES = ["NOOP", "FIRE", "DOWNRIGHTFIRE"]
 
 
-def some_frames(count: int, seed: int = 0) -> np.ndarray:
+def random_frames(count: int, seed: int = 0) -> np.ndarray:
     """No two alike, and none with white in it."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, 200, (count, 64, 64, 3), dtype=np.uint8)
@@ -52,12 +52,12 @@ def margins_are_white(sheet: np.ndarray) -> bool:
 def trajectory(count: int, title: str = "A game", columns: int = 4) -> np.ndarray:
     """A sheet without rewards and ends."""
     zeros = np.zeros(count)
-    frames, ends, actions = some_frames(count), zeros > 0, zeros.astype(np.int64)
+    frames, ends, actions = random_frames(count), zeros > 0, zeros.astype(np.int64)
     return trajectory_sheet(frames, zeros, ends, actions, NAMES, title, columns)
 
 
 def test_reconstructions_stand_below_their_originals() -> None:
-    originals, reconstructions = some_frames(5), some_frames(5, seed=1)
+    originals, reconstructions = random_frames(5), random_frames(5, seed=1)
     sheet = reconstruction_sheet(originals, reconstructions, columns=3)
     assert sheet.dtype == np.uint8 and sheet.ndim == 3 and sheet.shape[2] == 3
     assert margins_are_white(sheet)
@@ -92,7 +92,7 @@ def test_errors_are_drawn_where_they_are() -> None:
 
 
 def test_comparison_places_frames_and_names_actions() -> None:
-    real, dreamed = some_frames(5), some_frames(5, seed=1)
+    real, dreamed = random_frames(5), random_frames(5, seed=1)
     actions = np.array([0, 1, 2, 1, 0])
     sheet = comparison_sheet(real, dreamed, actions, NAMES, columns=3)
     assert margins_are_white(sheet)
@@ -106,7 +106,7 @@ def test_comparison_places_frames_and_names_actions() -> None:
 
 
 def test_trajectory_shows_what_happened() -> None:
-    frames = some_frames(6)
+    frames = random_frames(6)
     rewards = np.array([0, 1, -1, 0, 0, 0.0])
     ends = np.array([0, 0, 0, 0, 0, 1], bool)
     actions = np.array([0, 1, 2, 0, 0, 0])
@@ -142,11 +142,11 @@ def test_sheets_fit_their_content() -> None:
 @pytest.mark.parametrize(
     ("originals", "reconstructions", "message"),
     [
-        (some_frames(2), some_frames(3), "2 originals, 3 reconstructions"),
-        (some_frames(2).transpose(0, 3, 1, 2), some_frames(2), r"\(2, 3, 64, 64\)"),
-        (some_frames(2), some_frames(2) / 255, "reconstructions is float64"),
-        (some_frames(2)[0], some_frames(2)[0], "must be uint8"),
-        (some_frames(0), some_frames(0), "N > 0"),
+        (random_frames(2), random_frames(3), "2 originals, 3 reconstructions"),
+        (random_frames(2).transpose(0, 3, 1, 2), random_frames(2), r"\(2, 3, 64, 64\)"),
+        (random_frames(2), random_frames(2) / 255, "reconstructions is float64"),
+        (random_frames(2)[0], random_frames(2)[0], "must be uint8"),
+        (random_frames(0), random_frames(0), "N > 0"),
     ],
 )
 def test_wrong_frames_are_refused(
@@ -157,7 +157,7 @@ def test_wrong_frames_are_refused(
 
 
 def test_wrong_steps_are_refused(tmp_path: Path) -> None:
-    frames, zeros = some_frames(2), np.zeros(2, np.int64)
+    frames, zeros = random_frames(2), np.zeros(2, np.int64)
     with pytest.raises(ValueError, match=r"actions has shape \(3,\).* \(2,\)"):
         comparison_sheet(frames, frames, np.zeros(3, np.int64), NAMES)
     with pytest.raises(ValueError, match="there are 3 names"):
@@ -179,7 +179,7 @@ def test_files_are_replaced_whole(tmp_path: Path) -> None:
     png, gif = tmp_path / "image.png", tmp_path / "film.gif"
     for file in (png, gif):
         file.write_bytes(b"an older one")
-    frames = some_frames(3)
+    frames = random_frames(3)
     save_png(frames[0], png)
     save_gif(frames, gif, fps=20, scale=2)
     assert np.array_equal(np.asarray(Image.open(png)), frames[0])

@@ -247,9 +247,9 @@ def read_curve(file: Path) -> pd.DataFrame:
     tested = table.dropna(subset=["test/return"])
     games = {game.lower(): game for game in REFERENCE}
     results = file.with_name(file.name.replace(f"{METRICS}.csv", ".json"))
-    told = read_json(results).get("preset") if results.is_file() else None
+    recorded = read_json(results).get("preset") if results.is_file() else None
     columns = {
-        "preset": told or named["preset"],
+        "preset": recorded or named["preset"],
         "game": games.get(named["game"], named["game"].capitalize()),
         "seed": int(named["seed"]),
         "steps": tested["env_steps"].astype(int),

@@ -29,16 +29,16 @@ def difference(got: Any, wanted: Any, typed: bool = True) -> str:
     if mine.dtype.kind not in NUMBERS:
         return f"got {got!s:.60}, expected {show(right)}"
     listed = mine.ndim == right.ndim <= 1 and max(mine.size, right.size) <= MOST
-    told = f"got {show(mine)}, expected {show(right)}"
+    text = f"got {show(mine)}, expected {show(right)}"
     if mine.shape != right.shape:
-        return told if listed else f"shape {mine.shape}, expected {right.shape}"
+        return text if listed else f"shape {mine.shape}, expected {right.shape}"
     whole = right.dtype.kind != "f"
     if typed and whole and right.ndim and right.size and mine.dtype != right.dtype:
         return f"type {mine.dtype}, expected {right.dtype}"
     within = 0.0 if whole else 1e-4
     close = np.isclose(mine, right, within, within, equal_nan=True)
     if close.all() or listed:
-        return "" if close.all() else told
+        return "" if close.all() else text
     at = tuple(int(i) for i in np.argwhere(~close)[0])
     return f"got {show(mine[at])} at {list(at)}, expected {show(right[at])}"
 

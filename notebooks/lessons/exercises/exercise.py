@@ -41,8 +41,8 @@ class Verdict:
 
     def __repr__(self) -> str:
         sign = {"passed": "✔", "wrong": "✘", "not attempted": "○"}[self.state]
-        told = f"\n  {self.message}" if self.message else ""
-        return f"{sign} {self.exercise}: {self.state}{told}"
+        text = f"\n  {self.message}" if self.message else ""
+        return f"{sign} {self.exercise}: {self.state}{text}"
 
 
 class Exercise:
@@ -123,10 +123,10 @@ class FunctionExercise(Exercise):
             raise NotAttempted
         if wrong := self.wrong_places(got, wanted):
             first = wrong[0]
-            told = difference(got[first], wanted[first])
+            text = difference(got[first], wanted[first])
             why = self.find_slip(first, got, wanted) or self.cases[first[0]][0]
-            told += f" ({why})" if why else ""
-            raise Wrong(f"for {self.describe(first, got[first])}: {told}")
+            text += f" ({why})" if why else ""
+            raise Wrong(f"for {self.describe(first, got[first])}: {text}")
 
     def results(self, function: Function) -> Results:
         return {
@@ -177,8 +177,8 @@ class FunctionExercise(Exercise):
         names = inspect.signature(self.solution).parameters
         pairs = zip(names, map(show, arguments), strict=False)
         listed = ", ".join(f"{name} = {value}" for name, value in pairs)
-        told = self.setup.case.format(*arguments) if self.setup.case else listed
-        return f"{told}, {part}" if part and not isinstance(got, Exception) else told
+        text = self.setup.case.format(*arguments) if self.setup.case else listed
+        return f"{text}, {part}" if part and not isinstance(got, Exception) else text
 
 
 def edited(solution: Function, edit: str) -> Function:

@@ -41,8 +41,8 @@ class Letters(Exercise):
             letters = ", ".join(self.replies)
             raise Wrong(f"got {answer!r}; choose from the letters {letters}")
         for letter in sorted(chosen ^ {*self.solution}):
-            told = f"not {letter}" if letter in chosen else f"{letter} is missing"
-            raise Wrong(f"{told}: {self.replies[letter]}")
+            text = f"not {letter}" if letter in chosen else f"{letter} is missing"
+            raise Wrong(f"{text}: {self.replies[letter]}")
 
 
 class Number(Exercise):
