@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from lessons.data import load_agent, load_replay
+from lessons.data import load_replay
 from lessons.exercises import nb06 as exercises
 from lessons.plots.nb06_policy import (
     draw_dreams,
@@ -17,6 +17,7 @@ from lessons.plots.nb06_policy import (
 )
 from matplotlib import pyplot as plt
 
+from iris_core import load_agent
 from iris_core.models.actor_critic import lambda_returns
 
 

@@ -114,13 +114,13 @@ def draw_returns(
 def draw_leaning(
     points: np.ndarray,
     ways: tuple[str, str] = ("LEFT", "RIGHT"),
-    sides: tuple[str, str] = ("left", "right"),
+    sides: tuple[str, str] = ("left of", "right of"),
 ) -> Figure:
     """Where a policy leans, by where the ball is: every step as a point, and means of
     six pixels each, where there are ten points or more.
 
     points: (N, 2), how far the ball is to the second of the two sides of the paddle,
-    and the chance of the second of the two ways less that of the first.
+    and the probability of the second of the two ways minus that of the first.
     """
     figure, ax = plt.subplots(figsize=(7.5, 3.2))
     offset, leaning = points.T
@@ -136,8 +136,8 @@ def draw_leaning(
         ax.plot(*np.transpose(means), "o-", color=BLUE)
     ax.plot([-57, 0, 0, 57], [-1, -1, 1, 1], color=GREEN, ls="--")
     ax.text(55, 0.86, "a player who follows the ball", color=GREEN, ha="right")
-    ax.set(ylim=(-1.1, 1.1), ylabel=f"{ways[1]} less {ways[0]}")
-    ax.set_xlabel(f"ball {sides[0]} (pixels from the paddle)     |     {sides[1]}")
+    ax.set(ylim=(-1.1, 1.1), ylabel=f"P({ways[1]}) - P({ways[0]})")
+    ax.set_xlabel(f"pixels: ball {sides[0]} the paddle  |  ball {sides[1]} it")
     return figure
 
 
