@@ -44,7 +44,7 @@ const HTML = `
   <button data-command="step">step ▶</button> <button data-command="last">▶|</button>
   <button data-command="slower">−</button> <span data-part="speed"></span>
   <button data-command="faster">+</button>
-  <progress data-part="bar"></progress> <span class="small" data-part="memory"></span>
+  <progress data-part="bar"></progress> <span class="small" data-part="context"></span>
   <button data-command="record" data-part="record"></button>
   <button data-command="save">save all so far</button>
   <button data-command="sheet">contact sheet</button>
@@ -235,7 +235,7 @@ class Page {
       driver: s.driver === "agent" ? "agent plays" : "you play",
       play: s.playing ? "❚❚ pause" : "▶ play",
       speed: `${s.speed} a second`,
-      memory: `memory ${cached} of ${size}`,
+      context: `context ${cached} of ${size}`,
       branch: `branch ${s.branch} of ${s.branches}`,
       record: recording ? `■ stop (${s.recording})` : "● record",
       token: `token ${s.token}, code`,
