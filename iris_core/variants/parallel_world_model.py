@@ -52,7 +52,6 @@ class TokenHead(nn.Module):
     white: Tensor
     first: Tensor
     second: Tensor
-    order: Tensor
 
     def __init__(self, vocab_size: int, grid: int, side: int, embed_dim: int) -> None:
         super().__init__()
@@ -72,8 +71,6 @@ class TokenHead(nn.Module):
         self.register_buffer("white", white, persistent=False)
         self.register_buffer("first", first, persistent=False)  # in the grid's order
         self.register_buffer("second", second, persistent=False)
-        order = torch.cat([first, second]).argsort()  # back from both, one by one
-        self.register_buffer("order", order, persistent=False)
 
     def features(self, x: Tensor) -> Tensor:
         """What the past says of each token: (N, K / side^2, E) -> (N, narrow, h, w)."""
@@ -236,14 +233,14 @@ class ParallelWorldModel(SmallBudget):
             nothing = self.token_head(features, cells=slice(0))  # (B, 0, vocab_size)
             logits = WorldModelOutput(nothing, *outcome)
             return NextFrame(block[:, :-1], *sampled, logits)
-        frame, scores, known = torch.zeros_like(block[:, :-1]), [], None
+        frame, known = torch.zeros_like(block[:, :-1]), None
+        scores = features.new_empty((*frame.shape, self.token_head.score.out_features))
         for half in (self.token_head.first, self.token_head.second):
-            found = self.token_head(features, known, half)  # (B, K / 2, vocab_size)
-            scores.append(found / temperature)
-            frame[:, half] = sample(scores[-1]) if tokens is None else tokens[:, half]
+            found = self.token_head(features, known, half) / temperature
+            scores[:, half] = found.to(scores.dtype)  # (B, K / 2, vocab_size)
+            frame[:, half] = sample(found) if tokens is None else tokens[:, half]
             known = frame
-        both = torch.cat(scores, dim=1)[:, self.token_head.order]
-        return NextFrame(frame, *sampled, WorldModelOutput(both, *outcome))
+        return NextFrame(frame, *sampled, WorldModelOutput(scores, *outcome))
 
     def where_predicted(
         self, past: Sequence[Tensor], tokens: Tensor, at: int
