@@ -397,7 +397,8 @@ def test_a_budget_of_minutes_ends_a_run_after_an_epoch(tmp_path):
     overrides = ["training.cpu_minutes=72", "training.epochs=1", "collection.epochs=1"]
     state = make_state(tmp_path, *overrides, "evaluation.every=9")
     train(state, Slow())  # 50 minutes, then 40: the second is finished, no third begins
-    assert 90 <= state.progress.cpu_seconds / 60 < 100 and state.progress.epoch == 3
+    assert state.progress.epoch == 3
+    assert 0 < state.progress.cpu_seconds - 90 * 60 < 60  # its own few seconds
     assert state.progress.env_steps == 40 + 20 + 20  # each epoch collects
     assert [bool(row["test/return"]) for row in rows_of(state.run)] == [False, True]
     again = resume(state)
