@@ -71,13 +71,15 @@ def test_ten_thousand_frames_leave_memory_flat(tmp_path):
     server = PlayServer(session, tmp_path, ["frame"])
     server.answer({"do": "play"})
     sizes = []
+    for _ in range(2000):  # the allocator's pools fill, whatever ran in this process
+        server.answer({"do": "next"})
     for frame in range(1, 10_001):
         header, _ = server.answer({"do": "next"})
         if frame % 2000 == 0:
             gc.collect()
             sizes.append(current_size())
-    assert header["state"]["step"] == 10_000
-    assert sizes[-1] - sizes[1] < 10_000_000, sizes  # the first may still fill pools
+    assert header["state"]["step"] == 12_000
+    assert sizes[-1] - sizes[0] < 10_000_000, sizes
 
 
 def current_size() -> int:
