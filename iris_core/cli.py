@@ -317,12 +317,12 @@ def meaning(field: Field[Any]) -> str:
 
 def games(args: argparse.Namespace) -> int:
     """iris games"""
-    from iris_core.envs import ATARI_100K, list_games
+    from iris_core.envs import ATARI_100K, TOY_GAMES, list_games
 
     others = [game for game in list_games() if game not in ATARI_100K]
     for title, names in (
         ("the 26 of the paper (Atari 100k)", sorted(ATARI_100K)),
-        ("the toy game", ["Catch"]),
+        ("the toy games", list(TOY_GAMES)),
         ("the others of the Arcade Learning Environment", others),
     ):
         print(f"{title}:")

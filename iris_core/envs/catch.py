@@ -1,7 +1,8 @@
 """Catch, a 64x64 toy game: seconds to learn what takes hours in Atari.
 
-A ball falls from a random column, straight or slightly slanted; a paddle at the
-bottom moves left, stays or moves right. One ball is one episode.
+A ball falls from a random column, straight or slanted; a paddle at the bottom moves
+left, stays or moves right. One ball is one episode. CoarseCatch is the same game on a
+grid of 4 pixels: two of its frames tell how the ball flies.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ import numpy as np
 
 from iris_core.envs.game import FRAME_SHAPE, Game, State
 
-STEPS = 28  # of an episode
-BALL = 4  # pixels wide and high
-FALL = 2  # pixels a step
 MAX_DRIFT = 14  # pixels sideways over the whole fall
 PADDLE_WIDTH = 12
 PADDLE_TOP = 60
@@ -35,22 +33,23 @@ class CatchEnv(Game):
     Random play catches 22%, perfect play everything.
     """
 
+    steps = 28  # of an episode
+    ball = 4  # pixels wide and high
+    fall = 2  # pixels a step
+
     def __init__(self, render_mode: str | None = "rgb_array") -> None:
         """`render_mode` is what `gym.make` may pass on; there is only this one."""
         super().__init__(actions=3)
         self.render_mode = render_mode
         self._start_x = self._end_x = self._paddle_x = 0
-        self._time = STEPS  # no episode is running
+        self._time = self.steps  # no episode is running
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """A new ball. `options` are not used."""
         super().reset(seed=seed)
-        rightmost = 64 - BALL
-        self._start_x = int(self.np_random.integers(rightmost + 1))
-        drift = int(self.np_random.integers(-MAX_DRIFT, MAX_DRIFT + 1))
-        self._end_x = min(max(self._start_x + drift, 0), rightmost)
+        self._start_x, self._end_x = self._draw_ball()
         places = (64 - PADDLE_WIDTH) // PADDLE_SPEED + 1
         self._paddle_x = PADDLE_SPEED * int(self.np_random.integers(places))
         self._time = 0
@@ -60,11 +59,11 @@ class CatchEnv(Game):
         self, action: int | np.integer
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Moves the paddle, then the ball."""
-        self._check_can_step(action, done=self._time == STEPS)
+        self._check_can_step(action, done=self._time == self.steps)
         move = {NOOP: 0, LEFT: -PADDLE_SPEED, RIGHT: PADDLE_SPEED}[int(action)]
         self._paddle_x = min(max(self._paddle_x + move, 0), 64 - PADDLE_WIDTH)
         self._time += 1
-        terminated = self._time == STEPS
+        terminated = self._time == self.steps
         reward = float(terminated and self._touches())
         return self.render(), reward, terminated, False, {}
 
@@ -73,8 +72,8 @@ class CatchEnv(Game):
         if not self.render_frames:
             return np.zeros(FRAME_SHAPE, np.uint8)
         frame = np.full(FRAME_SHAPE, BACKGROUND, np.uint8)
-        x, y = self._ball_x(), FALL * self._time
-        frame[y : y + BALL, x : x + BALL] = BALL_COLOUR
+        x, y = self._ball_x(), self.fall * self._time
+        frame[y : y + self.ball, x : x + self.ball] = BALL_COLOUR
         frame[PADDLE_TOP:, self._paddle_x : self._paddle_x + PADDLE_WIDTH] = (
             PADDLE_COLOUR
         )
@@ -105,12 +104,45 @@ class CatchEnv(Game):
 
     def fingerprint(self) -> bytes:
         """Ball, paddle and time; see `Game.fingerprint`."""
-        return bytes((self._start_x, self._end_x, self._paddle_x, self._time))
+        return repr((self._start_x, self._end_x, self._paddle_x, self._time)).encode()
+
+    def _draw_ball(self) -> tuple[int, int]:
+        """A new ball's `start_x` and `end_x`."""
+        rightmost = 64 - self.ball
+        start = int(self.np_random.integers(rightmost + 1))
+        drift = int(self.np_random.integers(-MAX_DRIFT, MAX_DRIFT + 1))
+        return start, min(max(start + drift, 0), rightmost)
 
     def _ball_x(self) -> int:
         """Left edge of the ball, on the line from `start_x` to `end_x`."""
-        return round(self._start_x + (self._end_x - self._start_x) * self._time / STEPS)
+        passed = self._time / self.steps
+        return round(self._start_x + (self._end_x - self._start_x) * passed)
 
     def _touches(self) -> bool:
         x = self._ball_x()
-        return self._paddle_x - BALL < x < self._paddle_x + PADDLE_WIDTH
+        return self._paddle_x - self.ball < x < self._paddle_x + PADDLE_WIDTH
+
+
+class CoarseCatchEnv(CatchEnv):
+    """Registered as `iris/CoarseCatch-v0`: 14 steps, whole steps of 4 pixels.
+
+    A ball of 8 pixels falls 4 a step and moves -4, 0 or 4 sideways; it bounces off the
+    walls. Random play catches 27%, perfect play everything.
+    """
+
+    steps = 14
+    ball = 8
+    fall = 4
+
+    def _draw_ball(self) -> tuple[int, int]:
+        start = 4 * int(self.np_random.integers((64 - self.ball) // 4 + 1))
+        drift = 4 * int(self.np_random.integers(-1, 2))
+        return start, start + drift * self.steps  # behind a wall: it bounced before
+
+    def _ball_x(self) -> int:
+        rightmost = 64 - self.ball
+        way = super()._ball_x() % (2 * rightmost)  # there and back
+        return min(way, 2 * rightmost - way)
+
+
+TOY_GAMES = {"Catch": CatchEnv, "CoarseCatch": CoarseCatchEnv}

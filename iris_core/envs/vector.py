@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from iris_core.config.paper import EnvConfig
 from iris_core.envs.atari import Mode, make_atari
-from iris_core.envs.catch import CatchEnv
+from iris_core.envs.catch import TOY_GAMES
 from iris_core.envs.game import Game, State, as_game
 
 
@@ -19,8 +19,8 @@ def make_env(config: EnvConfig, mode: Mode) -> Game:
     Raises:
         ConfigError: unknown game.
     """
-    if config.game == "Catch":
-        return CatchEnv()
+    if config.game in TOY_GAMES:
+        return TOY_GAMES[config.game]()
     train = mode == "train"
     return make_atari(
         config.game,

@@ -115,7 +115,7 @@ def read_games(text: str) -> tuple[str, ...]:
     """Games by a name of `GAMES`, or one by one."""
     if text in GAMES:
         return GAMES[text]
-    known = [*list_games(), "Catch"]
+    known = [*list_games(), *TOY_GAMES]
     games = tuple(dict.fromkeys(text.strip("[]").replace(" ", "").split(",")))
     for game in games:
         if game not in known:
