@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("jupyter_server_mathjax")
 
+from lessons.build import one_file
 from lessons.build.book import as_html, redirect
 from lessons.build.series import FOLDER, SERIES, repository
 
@@ -48,6 +49,7 @@ def test_other_links_stay() -> None:
 
 def test_links_of_the_series_lead_to_pages_and_the_web() -> None:
     pages = [lesson.file.replace(".ipynb", ".html") for lesson in SERIES]
+    pages.append(one_file.PAGE)
     for lesson in SERIES:
         notebook = nbformat.read(FOLDER / lesson.file, as_version=4)
         prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
@@ -58,3 +60,7 @@ def test_links_of_the_series_lead_to_pages_and_the_web() -> None:
 def test_a_file_beside_the_notebooks_is_found_in_the_repository() -> None:
     files = f"https://github.com/{repository()}/blob/main/notebooks"
     assert redirect("[lessons](lessons/)") == f"[lessons]({files}/lessons)"
+
+
+def test_the_map_leads_to_the_page_of_the_one_file() -> None:
+    assert redirect("[all](my_iris.py)") == f"[all]({one_file.PAGE})"

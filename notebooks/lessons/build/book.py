@@ -3,7 +3,8 @@
     python -m lessons.build.book FOLDER
 
 nbconvert writes the pages. MathJax comes along, links between notebooks lead to their
-pages, and links to files lead to the project's repository.
+pages, and links to files lead to the project's repository. my_iris.py has a page too,
+on which each part of it stands below its explanation.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import nbformat
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
+from lessons.build import one_file
 from lessons.build.series import FOLDER, SERIES, Lesson, repository
 
 MATHJAX = "mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe"
@@ -38,13 +40,14 @@ HEAD = """
 
 
 def write_book(folder: Path) -> list[Path]:
-    """Every notebook as a page in `folder`, index.html being the first; the pages."""
+    """Every notebook and my_iris.py as pages in `folder`; the first is index.html too.
+    Returns the pages."""
     folder.mkdir(parents=True, exist_ok=True)
     mathjax = Path(jupyter_server_mathjax.__file__).parent / "static"
     shutil.copytree(mathjax, folder / "mathjax", dirs_exist_ok=True)
     pages = [write_page(lesson, folder) for lesson in SERIES]
     shutil.copy(pages[0], folder / "index.html")
-    return pages
+    return [*pages, write_one_file(folder)]
 
 
 def write_page(lesson: Lesson, folder: Path) -> Path:
@@ -52,6 +55,16 @@ def write_page(lesson: Lesson, folder: Path) -> Path:
     notebook = nbformat.read(FOLDER / lesson.file, as_version=4)
     page = folder / f"{Path(lesson.file).stem}.html"
     page.write_text(as_html(notebook, f"{lesson.number:02d} {lesson.title}"))
+    return page
+
+
+def write_one_file(folder: Path) -> Path:
+    """my_iris.py and its explanations as a page."""
+    source, explanations = one_file.SOURCE, one_file.EXPLANATIONS
+    notebook = one_file.annotate(source.read_text(), explanations.read_text())
+    page = folder / one_file.PAGE
+    html = as_html(notebook, one_file.TITLE)
+    page.write_text(html.replace("</head>", f"{one_file.STYLE}</head>", 1))
     return page
 
 
@@ -79,7 +92,7 @@ def as_html(notebook: NotebookNode, title: str) -> str:
 
 
 def redirect(markdown: str) -> str:
-    """Links to notebooks lead to pages; links to files to the repository."""
+    """Links to what has a page lead there; links to other files to the repository."""
     return re.sub(r"\]\(([^)\s]+)\)", lambda link: f"]({target(link[1])})", markdown)
 
 
@@ -89,6 +102,8 @@ def target(link: str) -> str:
         return link
     if ".ipynb" in link:
         return link.replace(".ipynb", ".html")
+    if link == one_file.SOURCE.name:
+        return one_file.PAGE
     path = normpath(f"notebooks/{link}")
     return f"https://github.com/{repository()}/blob/main/{path}"
 
