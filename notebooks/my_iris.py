@@ -51,12 +51,14 @@ class Settings:
     entropy: float = 0.001  # weight of the bonus for not being sure
     # The loop: a part learns from its first epoch on, when those before it are ready
     epochs: int = 50
-    steps: int = 400  # of the game an epoch, at least: episodes are played to their end
+    steps: int = (
+        1000  # of the game an epoch, at least: episodes are played to their end
+    )
     world_model_from: int = 10  # the tokenizer stops here: tokens keep their meaning
-    policy_from: int = 30
+    policy_from: int = 25
     tokenizer_updates: int = 200  # an epoch
-    world_model_updates: int = 30
-    policy_updates: int = 20
+    world_model_updates: int = 40
+    policy_updates: int = 25
     tokenizer_batch: int = 32  # frames
     world_model_batch: int = 16  # segments of `blocks` steps
     policy_batch: int = 32  # dreams
@@ -84,8 +86,8 @@ class Tokenizer(nn.Module):
         patches = F.unfold(2 * frames - 1, self.patch, stride=self.patch)
         z = self.encoder(patches.mT)  # (B, K, 3 * patch^2) -> (B, K, d)
         e = self.codebook.weight  # (N, d)
-        nearest = (e.square().sum(1) - 2 * z @ e.T).argmin(-1)  # |z - e|^2 less |z|^2
-        return z, nearest  # (B, K, d), (B, K)
+        far = e.square().sum(1) - 2 * z @ e.T  # |z - e|^2 less |z|^2: (B, K, N)
+        return z, far.argmin(-1)  # (B, K, d), (B, K)
 
     @torch.no_grad()
     def encode(self, frames):
@@ -444,6 +446,5 @@ if __name__ == "__main__":
     env, n = make_env(EnvConfig(game=s.game), "test"), s.test_episodes
     env.reset(seed=10_000 + s.seed)
     returns = [float(play(env, tokenizer, policy)[2].sum()) for _ in range(n)]
-    print(f"{n} test episodes of {s.game}: {fmean(returns):.3f} on average")
     film(s, env, *agent, "my_iris.gif")
-    print("my_iris.gif: the game, and the dream of it")
+    print(f"{n} test episodes of {s.game}: {fmean(returns):.3f}. See my_iris.gif")

@@ -20,7 +20,9 @@ from iris_core.config.paper import EnvConfig
 from iris_core.config.setting import ConfigError
 from iris_core.envs import (
     ATARI_100K,
+    TOY_GAMES,
     CatchEnv,
+    CoarseCatchEnv,
     Game,
     action_meanings,
     list_games,
@@ -65,6 +67,7 @@ def test_catch_is_registered_and_follows_gymnasiums_rules() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(gym.make("iris/Catch-v0").unwrapped)
+        check_env(gym.make("iris/CoarseCatch-v0").unwrapped)
 
 
 def test_atari_follows_gymnasiums_rules(pong: Game) -> None:
@@ -84,7 +87,7 @@ def test_an_action_that_does_not_exist(pong: Game, action: int) -> None:
         pong.step(action)
 
 
-@pytest.mark.parametrize("make", [CatchEnv, lambda: make_atari("Pong")])
+@pytest.mark.parametrize("make", [CatchEnv, CoarseCatchEnv, lambda: make_atari("Pong")])
 def test_a_step_before_a_reset(make: Any) -> None:
     with pytest.raises(gym.error.ResetNeeded, match="reset"):
         make().step(0)
@@ -237,7 +240,7 @@ def test_set_state_returns_the_observation_and_checks_the_state(pong: Game) -> N
         make_atari("Pong").get_state()
 
 
-@pytest.mark.parametrize("game", ["Catch", "Breakout"])
+@pytest.mark.parametrize("game", ["Catch", "CoarseCatch", "Breakout"])
 def test_a_vector_of_games_goes_on_exactly(game: str) -> None:
     def roll(steps: int, seed: int) -> list[Any]:
         rng = np.random.default_rng(seed)
@@ -306,10 +309,35 @@ def test_a_player_who_follows_the_ball_catches_every_one(seed: int) -> None:
         assert reward == float(step == 28)
 
 
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_two_frames_tell_where_a_coarse_ball_is_caught(seed: int) -> None:
+    """Whole steps of 4 pixels, off the walls too; who reckons so catches every ball."""
+    env = CoarseCatchEnv()
+    frame, _ = env.reset(seed=seed)
+    x, speed = middle(frame, BALL_COLOUR), 0.0
+    for step in range(1, 15):
+        gap = x - middle(frame, PADDLE_COLOUR)
+        action = NOOP if abs(gap) <= 2 else (1 if gap < 0 else 2)
+        frame, reward, terminated, _, _ = env.step(action)
+        ball = np.all(frame == BALL_COLOUR, axis=-1)
+        assert ball[:60].any() and not np.flatnonzero(ball.any(axis=1))[0] % 4
+        now = middle(frame, BALL_COLOUR) if step < 14 else x
+        if 1 < step < 14:
+            bounced = not 3.5 <= x + speed <= 59.5
+            assert now - x == (-speed if bounced else speed)
+        x, speed = now, now - x
+        assert terminated == (step == 14)
+    assert reward == 1.0
+
+
+@pytest.mark.parametrize("make", TOY_GAMES.values())
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), steps=st.integers(0, 100))
-def test_catch_goes_on_exactly_from_any_moment(seed: int, steps: int) -> None:
-    env, other = CatchEnv(), CatchEnv()
+def test_catch_goes_on_exactly_from_any_moment(
+    make: type[CatchEnv], seed: int, steps: int
+) -> None:
+    env, other = make(), make()
     env.reset(seed=seed)
     play(env, steps, seed=1)
     other.set_state(through_a_file(env.get_state()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from iris_core.config import Config, ConfigError, config_from_yaml, load_config
 from iris_core.config.check import nearest
 from iris_core.config.load import learning_settings, preset_of
-from iris_core.envs.atari import list_games
+from iris_core.envs import TOY_GAMES, list_games
 from iris_core.envs.atari_100k import ATARI_100K
 
 # fmt: off
