@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from iris_core.tools.sweep.cluster import ray_for
 from iris_core.tools.sweep.plan import Sweep
 from iris_core.tools.sweep.watch import LiveTable
-from iris_core.tools.sweep.work import gather, part_times, ray_for, slots, work
+from iris_core.tools.sweep.work import gather, part_times, slots, work
 
 
 def run_sweep(sweep: Sweep, only_plan: bool = False) -> dict[str, str]:
@@ -16,7 +17,7 @@ def run_sweep(sweep: Sweep, only_plan: bool = False) -> dict[str, str]:
         ConfigError: Ray is missing or too small, or runs of this name differ.
     """
     sweep.check_folder()
-    with ray_for(sweep) as ray:
+    with ray_for(sweep.address) as ray:
         count = slots(ray, sweep)
         seconds, source = part_times(ray, sweep)
         table = LiveTable(sweep, seconds, count)

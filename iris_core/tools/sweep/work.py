@@ -7,14 +7,11 @@ checkpoint, which a run resumes exactly.
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import socket
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +42,6 @@ STOPPED = "stopped"
 ATTEMPTS = "attempts.txt"  # of a run folder: a line for each worker that took it up
 REFRESH = 2.0  # seconds between two looks at the runs
 GRACE = 60.0  # seconds for runs to save themselves when a sweep is stopped
-ENVIRONMENT = {  # of Ray and its workers, where it is started on this machine
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # runs without a GPU see none
-    "RAY_prestart_worker_first_driver": "0",  # or it waits for ever for a slow one
-    "RAY_worker_register_timeout_seconds": "300",  # a busy machine is no failure
-    "RAY_enable_metrics_collection": "0",
-    "TQDM_DISABLE": "1",
-}
 Notice = Callable[[str, str], None]  # a run, and "" or what went wrong with it
 
 
@@ -85,39 +74,6 @@ def measure_run(settings: dict[str, Any]) -> Seconds:
         config.outputs = folder
         timings = measure(TrainingState(config, Run.create(config)), repeats=1)
     return seconds_of(timings)
-
-
-@contextmanager
-def ray_for(sweep: Sweep) -> Iterator[Any]:
-    """Ray, started on this machine or joined by its address, and left again.
-
-    ConfigError if it is not installed, not reached, or too small for a single run.
-    """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigError(
-            "iris sweep needs Ray: pip install 'iris-core[sweep]'"
-        ) from error
-    if ray.is_initialized():
-        yield ray
-        return
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of what Ray will do one day
-            ray.init(
-                address=sweep.address,
-                include_dashboard=False if sweep.address is None else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"Ray at address={sweep.address}: {error}") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
 
 
 def slots(ray: Any, sweep: Sweep) -> int:
