@@ -107,7 +107,8 @@ def read_array(
 
 def fill(file: IO[bytes], array: NDArray[Any]) -> int:
     """Read an array's bytes; returns how many there were."""
-    room, done = memoryview(array.reshape(-1).view(np.uint8)), 0
+    room: memoryview = array.reshape(-1).view(np.uint8).data
+    done = 0
     while done < len(room) and (got := file.readinto(room[done:])):  # type: ignore[attr-defined]
         done += got
     return done

@@ -165,7 +165,8 @@ def _read_index(folder: Path) -> Any:
 def _checked(folder: Path, index: Any) -> list[tuple[int, int]]:
     """Pairs of ids, rising, and lengths of at least a step; ConfigError if it isn't."""
     last = -1
-    for pair in index if isinstance(index, list) else [None]:
+    pairs: list[Any] = index if isinstance(index, list) else [None]
+    for pair in pairs:
         whole = isinstance(pair, list | tuple) and [type(n) for n in pair] == [int, int]
         if not whole or not last < pair[0] < 10**6 or pair[1] < 1:
             raise ConfigError(
@@ -173,4 +174,4 @@ def _checked(folder: Path, index: Any) -> list[tuple[int, int]]:
                 " and length should be); use another copy"
             )
         last = pair[0]
-    return [(number, length) for number, length in index]
+    return [(number, length) for number, length in pairs]

@@ -136,7 +136,7 @@ def parse(
         )
     try:
         about = {k: json.loads(text) for k, text in metadata.items() if k != "format"}
-        config = config_from_dict(about.get("config"))
+        config = config_from_dict(about.get("config", ""))
         actions = read_actions(about.get("actions"))
         record = read_record(about.get("training_record"))
     except (ValueError, RecursionError) as error:

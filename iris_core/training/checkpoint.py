@@ -34,10 +34,12 @@ def resume(run: Run) -> TrainingState:
         ConfigError: no checkpoint, or one that is damaged or of other settings.
     """
     path = run.checkpoints / FILE
+    run.check_whole()
     payload = read(path, resolve_device(run.config.device))
     try:
         replay = Replay.load(run.replay, payload["replay"])
         state = TrainingState(run.config, run, replay)
+        check_experience(replay, state.agent.num_actions, run.replay)
         state.load_state_dict(payload)
     except ConfigError:  # a damaged episode: its message says so already
         raise
@@ -48,6 +50,18 @@ def resume(run: Run) -> TrainingState:
             f" ({error})"
         ) from error
     return state
+
+
+def check_experience(replay: Replay, num_actions: int, folder: Path) -> None:
+    """ConfigError for what this game's environment cannot have given."""
+    for number, episode in zip(replay.ids, replay, strict=True):
+        highest, shape = int(episode.actions.max()), episode.frames.shape[1:]
+        if highest >= num_actions or shape != (3, 64, 64):
+            raise ConfigError(
+                f"Episode {number} of {folder} has action {highest} and frames of"
+                f" {shape}; this game has {num_actions} actions and frames of (3, 64,"
+                " 64). Is it another run's? Use another copy."
+            )
 
 
 def read(path: Path, device: torch.device) -> dict[str, Any]:
