@@ -14,6 +14,7 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -277,7 +278,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def config_to_yaml(config: Config) -> str:
     """The config as YAML, as `iris train --cfg job` prints it."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
 
 
 def config_from_yaml(path: str | Path, whole: bool = False) -> Config:

@@ -70,15 +70,16 @@ def read_metrics(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
     ConfigError unless it has these columns, and epochs, steps and minutes throughout.
     """
-    rows = parse_rows(read_text(path), path)
-    if missing := sorted(set(columns) - set(rows[0] if rows else ())):
-        raise ConfigError(f"{path} has no column {', '.join(missing)}, or no rows")
+    text = read_text(path)
+    header, rows = read_cells(text, path)[0], parse_rows(text, path)
+    if missing := sorted(set(columns) - set(header)):
+        raise ConfigError(f"{path} has no column {', '.join(missing)}")
     table = {
         name: [
             number(row[name], f"{path}, line {line}: {name}")
             for line, row in enumerate(rows, start=2)
         ]
-        for name in rows[0]
+        for name in header
     }
     for name in {"epoch", "env_steps", "minutes"} & set(table):
         if not all(0 <= value < 2**53 for value in table[name]):
