@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from iris_core.config import config_from_dict, config_to_dict
 from iris_core.config.departures import ActorCriticConfig, Config, TokenizerConfig
 from iris_core.config.setting import ConfigError
 from iris_core.models.actor_critic import ActorCritic, State
 from iris_core.models.base_world_model import BaseWorldModel, Sampler
 from iris_core.models.tokenizer import Tokenizer
 from iris_core.models.world_model import WorldModel
-from iris_core.runtime.files import write_whole
+from iris_core.runtime.agent_file import (
+    AgentFile,
+    TrainingRecord,
+    read_agent,
+    write_agent,
+)
+from iris_core.runtime.tensors import check_fit
 from iris_core.variants.parallel_world_model import ParallelWorldModel
 from iris_core.variants.patch_tokenizer import PatchTokenizer
 from iris_core.variants.small_actor_critic import SmallActorCritic
 from iris_core.variants.small_tokenizer import SmallTokenizer
 from iris_core.variants.small_world_model import SmallWorldModel
 
-FORMAT = "iris_core agent 1"
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What an agent's training was, and cost; its file carries it.
-
-    preset: of `config.preset_of`. steps: of the environment. minutes: of training,
-    tests left out; cpu_minutes: of all cores. commit: of this library, "" if not known.
-    """
-
-    preset: str
-    seed: int
-    steps: int
-    minutes: float
-    cpu_minutes: float
-    device: str
-    commit: str
+MOST_BUFFERS = 2**30  # bytes of masks and the like, which no file holds
 
 
 def categorical(logits: Tensor) -> Tensor:
@@ -171,44 +154,37 @@ class Agent(nn.Module):
 
         The file appears whole or not at all; frozen LPIPS weights are not in it.
         """
-        about = {"config": config_to_dict(self.config), "actions": self.actions}
-        if self.training_record is not None:
-            about["training_record"] = asdict(self.training_record)
-        metadata = {name: json.dumps(value) for name, value in about.items()}
         tensors = {k: v.cpu().contiguous() for k, v in self.state_dict().items()}
-        data = to_bytes(tensors, {"format": FORMAT, **metadata})
-        write_whole(Path(path), lambda file: file.write(data))
+        content = AgentFile(self.config, self.actions, self.training_record, tensors)
+        write_agent(Path(path), content)
 
     @classmethod
     def load(
         cls, path: str | os.PathLike[str], device: torch.device | str = "cpu"
     ) -> Agent:
         """Read what `save` wrote; needs nothing else. ConfigError if it can't be."""
-        about, tensors = read_agent(Path(path))
-        agent = cls(config_from_dict(about["config"]), about["actions"])
-        agent.load_state_dict(tensors)
-        if "training_record" in about:
-            agent.training_record = TrainingRecord(**about["training_record"])
+        path = Path(path)
+        content = read_agent(path)
+        check_fit(content.tensors, outline(content.config, content.actions, path), path)
+        agent = cls(content.config, content.actions)
+        agent.load_state_dict(content.tensors)
+        agent.training_record = content.training_record
         return agent.to(device).eval()
 
 
-def read_agent(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """An agent file's metadata and tensors; ConfigError that says what is wrong."""
-    if not path.is_file():
-        raise ConfigError(f"No agent at {path}. Train one with: iris train")
+def outline(config: Config, actions: list[str], path: Path) -> dict[str, Tensor]:
+    """The state dict of an agent that a file describes, without memory: it may claim
+    any size. ConfigError if there can be no such agent."""
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+        with torch.device("meta"):
+            agent = Agent(config, actions)
+    except (RuntimeError, ValueError, OverflowError) as error:  # beyond all numbers
+        raise ConfigError(f"{path} does not describe an agent: {error}") from error
+    wanted = agent.state_dict()
+    beside = sum(b.nbytes for n, b in agent.named_buffers() if n not in wanted)
+    if beside > MOST_BUFFERS:
         raise ConfigError(
-            f"{path} is not a whole safetensors file: {error}. It may have been cut "
-            "short; use another copy."
-        ) from error
-    kind = metadata.pop("format", "missing")
-    if kind != FORMAT:
-        raise ConfigError(
-            f"{path} is no agent of this library (format {kind!r}, expected "
-            f"{FORMAT!r}). Published IRIS checkpoints are read with load_published."
+            f"{path} claims an agent that takes {beside:,} bytes beside its weights."
+            " Use another one."
         )
-    return {name: json.loads(text) for name, text in metadata.items()}, tensors
+    return wanted

@@ -8,21 +8,21 @@ buffers that are rebuilt. Sizes are read off the tensors' shapes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from iris_core.agent import Agent
-from iris_core.config.check import nearest
+from iris_core.agent import Agent, outline
+from iris_core.config.check import check, nearest
 from iris_core.config.departures import Config
 from iris_core.config.setting import ConfigError
 from iris_core.envs import ATARI_100K
 from iris_core.models.vqgan import FRAME_SIZE
 from iris_core.runtime.device import resolve_device
-from iris_core.runtime.files import read_tensors
 from iris_core.runtime.run_folder import Run
+from iris_core.runtime.tensors import check_fit, read_tensors
 
 AGENTS = Path(__file__).resolve().parents[1] / "data" / "agents"  # of the repository
 REPOSITORY = "eloialonso/iris"  # on the Hugging Face Hub
@@ -40,6 +40,7 @@ PREFIXES = {
     "actor_critic.conv3.": "actor_critic.convs.2.",
     "actor_critic.conv4.": "actor_critic.convs.3.",
 }
+WRAPPERS = r"^module\.|(?:^|(?<=\.))_orig_mod\."
 FUSED = ("query", "key", "value")  # one matrix here, in this order
 NOT_LEARNED = re.compile(
     r"tokenizer\.lpips\..*"
@@ -115,52 +116,63 @@ def load_published(path_or_game: str | Path, *, config: Config | None = None) ->
     ConfigError if the file cannot be had, or does not hold what the agent needs.
     """
     path = agent_path(path_or_game)
-    tensors = read_tensors(path)
+    tensors = unwrapped(read_tensors(path))
+    found = config or read_config(tensors)
     if config is None:
-        config = read_config(tensors)
         if GAME.fullmatch(path.stem):
-            config.env.game = path.stem
+            found.env.game = path.stem
         if any(name.startswith("tokenizer.lpips.") for name in tensors):
-            config.tokenizer.loss.lpips_weights = str(path.absolute())
-    num_actions = _shape(tensors, "world_model.embedder.embedding_tables.0.weight")[0]
-    agent = Agent(config, [f"action {i}" for i in range(num_actions)])
+            found.tokenizer.loss.lpips_weights = str(path.absolute())
+    num_actions = _size(tensors, "world_model.embedder.embedding_tables.0.weight", 0)
+    actions = [f"action {i}" for i in range(num_actions)]
     learned = {k: v for k, v in tensors.items() if not NOT_LEARNED.fullmatch(k)}
-    _compare(learned, to_published(agent.state_dict()), path)
+    try:
+        check_fit(learned, to_published(outline(found, actions, path)), path)
+    except ConfigError as error:
+        hint = " If you gave a config, use one with the checkpoint's sizes, or none."
+        raise ConfigError(f"{error}{hint}") from error
+    agent = Agent(found, actions)
     agent.load_state_dict(from_published(learned))
     return agent.eval()
+
+
+def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names without what DistributedDataParallel and torch.compile put before them."""
+    return {re.sub(WRAPPERS, "", name): tensor for name, tensor in tensors.items()}
 
 
 def read_config(tensors: Mapping[str, Tensor]) -> Config:
     """The paper's configuration with the sizes of a published state dict.
 
-    ConfigError if a tensor that tells a size is missing.
+    ConfigError if a tensor that tells a size is missing, or tells an impossible one.
     """
     config = Config()
     tokenizer, world_model = config.tokenizer, config.world_model
-    codes = _shape(tensors, "tokenizer.embedding.weight")
-    tokenizer.vocab_size, tokenizer.embed_dim = codes
-    tokenizer.z_channels = _shape(tensors, "tokenizer.pre_quant_conv.weight")[1]
-    tokenizer.channels = _shape(tensors, "tokenizer.encoder.conv_in.weight")[0]
+    tokenizer.vocab_size = _size(tensors, "tokenizer.embedding.weight", 0)
+    tokenizer.embed_dim = _size(tensors, "tokenizer.embedding.weight", 1)
+    tokenizer.z_channels = _size(tensors, "tokenizer.pre_quant_conv.weight", 1)
+    tokenizer.channels = _size(tensors, "tokenizer.encoder.conv_in.weight", 0)
     down = r"tokenizer\.encoder\.down\.{}"
     tokenizer.levels = len(_indices(tensors, down.format(r"(\d+)\.")))
     tokenizer.num_res_blocks = len(_indices(tensors, down.format(r"0\.block\.(\d+)\.")))
     attention = _indices(tensors, down.format(r"(\d+)\.attn\."))
     tokenizer.attention_resolutions = sorted(FRAME_SIZE >> i for i in attention)
 
-    tokens_per_block = (FRAME_SIZE >> (tokenizer.levels - 1)) ** 2 + 1
-    positions, world_model.embed_dim = _shape(tensors, "world_model.pos_emb.weight")
+    tokens_per_block = (FRAME_SIZE >> max(tokenizer.levels - 1, 0)) ** 2 + 1
+    positions = _size(tensors, "world_model.pos_emb.weight", 0)
+    world_model.embed_dim = _size(tensors, "world_model.pos_emb.weight", 1)
     world_model.max_blocks = positions // tokens_per_block
     blocks = _indices(tensors, r"world_model\.transformer\.blocks\.(\d+)\.")
     world_model.num_layers = len(blocks)
     mask = tensors.get("world_model.transformer.blocks.0.attn.mask")
-    if mask is not None and bool(mask[0, 1]):  # token 0 sees the one after it
+    if mask is not None and bool(mask[:1, 1:2].any()):  # token 0 sees the one after it
         world_model.attention = "block_causal"
 
     config.actor_critic.channels = [
-        _shape(tensors, f"actor_critic.conv{i}.weight")[0] for i in (1, 2, 3, 4)
+        _size(tensors, f"actor_critic.conv{i}.weight", 0) for i in (1, 2, 3, 4)
     ]
-    config.actor_critic.lstm_dim = _shape(tensors, "actor_critic.lstm.weight_hh")[1]
-    return config
+    config.actor_critic.lstm_dim = _size(tensors, "actor_critic.lstm.weight_hh", 1)
+    return check(config)
 
 
 def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -197,49 +209,23 @@ def _renamed(name: str, prefixes: Mapping[str, str]) -> str:
     return name
 
 
-def _shape(tensors: Mapping[str, Tensor], name: str) -> torch.Size:
+def _size(tensors: Mapping[str, Tensor], name: str, axis: int) -> int:
     if name not in tensors:
         raise ConfigError(
             f"no tensor {name} among {len(tensors)}: this is not a published IRIS"
             " checkpoint (last.pt of a run, or a pretrained model)"
         )
-    return tensors[name].shape
+    if tensors[name].ndim <= axis:
+        raise ConfigError(
+            f"{name} is no matrix: this is not a published IRIS checkpoint"
+        )
+    return tensors[name].shape[axis]
 
 
 def _indices(tensors: Mapping[str, Tensor], pattern: str) -> set[int]:
     """The different numbers that a pattern's group finds in the names."""
     matches = (re.match(pattern, name) for name in tensors)
     return {int(match[1]) for match in matches if match}
-
-
-def _compare(
-    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], at: Path
-) -> None:
-    """ConfigError that names what is missing, unexpected or of another shape."""
-    shapes = [
-        f"{name} is {_text(found[name].shape)}, not {_text(wanted[name].shape)}"
-        for name in wanted
-        if name in found and found[name].shape != wanted[name].shape
-    ]
-    problems = [
-        _listed("missing", [name for name in wanted if name not in found]),
-        _listed("unexpected", [name for name in found if name not in wanted]),
-        _listed("of another shape", shapes),
-    ]
-    if any(problems):
-        raise ConfigError(
-            f"{at} does not fit the agent: {'; '.join(p for p in problems if p)}."
-            " If you gave a config, use one with the checkpoint's sizes, or none"
-        )
-
-
-def _listed(what: str, names: list[str], most: int = 4) -> str:
-    more = ", ..." if len(names) > most else ""
-    return f"{len(names)} {what} ({', '.join(names[:most])}{more})" if names else ""
-
-
-def _text(shape: Iterable[int]) -> str:
-    return "x".join(str(n) for n in shape)
 
 
 def _download(game: str) -> Path:

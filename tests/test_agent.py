@@ -151,7 +151,7 @@ def test_an_agent_comes_back_from_its_file(mode, tmp_path):
     assert torch.equal(actions, same)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]  # no part stays behind
     with safe_open(path, framework="pt") as file:
-        assert file.metadata().keys() == {"format", "config", "actions"}
+        assert file.metadata().keys() == {"format", "config", "actions", "sha256"}
 
 
 def test_the_training_record_is_in_the_agents_file(tmp_path):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from iris_core.config.check import bad_value, check, nearest
 from iris_core.config.departures import Config
 from iris_core.config.setting import ConfigError, shown, walk
+from iris_core.config.yaml_file import read_yaml
 
 HERE = Path(__file__).parent
 # Groups chosen by name on the command line, and the folder with their options.
@@ -73,7 +74,7 @@ def compose_settings(overrides: list[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(HERE), job_name="iris", version_base="1.3"):
             return compose("config", overrides)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, RecursionError) as error:
         raise ConfigError(str(error)) from error
 
 
@@ -85,8 +86,36 @@ def register_groups() -> None:
     for group, folder in GROUPS.items():
         package = "_global_" if group == "preset" else None
         for path in folder.glob("*.yaml"):
-            node = OmegaConf.load(path)
+            node = read_option(path, "" if group == "preset" else f"{group}/")
             store.store(path.stem, node, group=group, package=package)
+
+
+def read_option(path: Path, within: str) -> DictConfig:
+    """A preset, or an option of a group of settings; ConfigError for a bad one."""
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a preset is a mapping of settings, not {values!r}")
+    own = {name: value for name, value in values.items() if name != "defaults"}
+    try:
+        check_defaults(values.get("defaults", []))
+        from_flat(dict(flatten(own, within.replace("/", "."))))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return OmegaConf.create(values)
+
+
+def check_defaults(defaults: Any) -> None:
+    """Refuse other groups and options than those there are."""
+    for choice in defaults if isinstance(defaults, list) else [defaults]:
+        if choice == "_self_":
+            continue
+        if not isinstance(choice, dict):  # another preset
+            choice = {"preset": choice}
+        for group, option in choice.items():
+            name = str(group).removeprefix("/")
+            if name not in GROUPS:
+                raise ConfigError(f"defaults has {group!r}; there is {[*GROUPS]}")
+            check_option(name, option)
 
 
 def parse_override(text: str) -> Override:
@@ -148,7 +177,8 @@ def place(target: DictConfig, name: str, value: Any) -> None:
         raise ConfigError(bad_value(name, value, field))  # OmegaConf takes 2 for true
     try:
         OmegaConf.update(target, name, value, merge=False)
-    except OmegaConfBaseException as error:
+    # Not OmegaConf's own: numbers beyond a float, lists in lists without end
+    except (OmegaConfBaseException, OverflowError, RecursionError) as error:
         raise ConfigError(bad_value(name, value, field)) from error
 
 
@@ -192,20 +222,49 @@ def config_to_dict(config: Config) -> dict[str, Any]:
 def config_from_dict(values: Mapping[str, Any] | str) -> Config:
     """A checked config from nested dicts or their JSON; what is absent is the paper's.
 
+    All values are data: ${...} in a text stays as it is.
+
     Raises:
         ConfigError: an unknown name or a bad value.
     """
     if isinstance(values, str):
         try:
             values = json.loads(values)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"the config is not JSON: {error}") from error
     if not isinstance(values, Mapping):
-        raise ConfigError(f"a config is a mapping of settings, not {values!r}")
-    settings = OmegaConf.structured(Config)
-    for name, value in flatten(values):
-        place(settings, name, value)
-    return check(to_config(settings))
+        raise ConfigError(f"a config is a mapping of settings, not {values!r:.80}")
+    return check(from_flat(dict(flatten(values))))
+
+
+def from_flat(values: Mapping[str, Any]) -> Config:
+    """A config from values by dotted name, each of its type, but not yet checked."""
+    settings, texts = OmegaConf.structured(Config), {}
+    for name, value in values.items():
+        if is_expression(value) and name in SETTINGS:
+            texts[name] = text_of(name, value)
+        else:
+            place(settings, name, value)
+    config = to_config(settings)
+    for name, text in texts.items():
+        *groups, last = name.split(".")
+        setattr(reduce(getattr, groups, config), last, text)
+    return config
+
+
+def is_expression(value: Any) -> bool:
+    """Whether OmegaConf would put something else in a value's place."""
+    parts = value if isinstance(value, list) else [value]
+    texts = [part for part in parts if isinstance(part, str)]
+    return any("${" in text or text == "???" for text in texts)
+
+
+def text_of(name: str, value: Any) -> str:
+    """The value of a setting that is text."""
+    field = SETTINGS[name]
+    if field.type != "str" or not isinstance(value, str):
+        raise ConfigError(bad_value(name, value, field))
+    return value
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -219,22 +278,33 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def config_to_yaml(config: Config) -> str:
     """The config as YAML, as `iris train --cfg job` prints it."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
 
 
-def config_from_yaml(path: str | Path) -> Config:
-    """Read what `config_to_yaml` gave, from a file.
+def config_from_yaml(path: str | Path, whole: bool = False) -> Config:
+    """Read what `config_to_yaml` gave, from a file. whole: every setting must be there,
+    where the paper's value instead would make another run of it.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown name or a bad value.
     """
+    values = read_yaml(path)
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    try:
-        return config_from_dict(values)
+        config = config_from_dict(values)
+        if whole:
+            check_whole(values)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    return config
+
+
+def check_whole(values: Mapping[str, Any]) -> None:
+    """ConfigError unless every setting is there."""
+    there = {name for name, _ in flatten(values)}
+    if missing := [name for name in SETTINGS if name not in there]:
+        more = ", ..." if len(missing) > 4 else ""
+        raise ConfigError(
+            f"{len(missing)} settings are missing ({', '.join(missing[:4])}{more}): it"
+            " was cut short, or an older version wrote it. Put them back, each with its"
+            " value; `iris settings` lists them all."
+        )

@@ -73,7 +73,7 @@ class TokenizerLossConfig:
 class TokenizerConfig:
     """The discrete autoencoder (section 2.1, table 3)."""
 
-    vocab_size: int = setting(512, "codes in the codebook, N", low=2)
+    vocab_size: int = setting(512, "codes in the codebook, N", low=2, high=2**15)
     embed_dim: int = setting(512, "size of a code, d", low=1)
     z_channels: int = setting(512, "channels of the encoder's output", low=1)
     channels: int = setting(64, "channels of the convolutions", low=1)
@@ -81,7 +81,7 @@ class TokenizerConfig:
         5, "resolutions: 64, 32, 16, 8, 4; one token a cell of the last", low=1, high=6
     )
     num_res_blocks: int = setting(
-        2, "residual blocks a level (decoder: one more)", low=1
+        2, "residual blocks a level (decoder: one more)", low=1, high=100
     )
     attention_resolutions: list[int] = setting(
         [8, 16], "self-attention at these widths"
@@ -97,7 +97,7 @@ class WorldModelConfig:
     max_blocks: int = setting(
         20, "frames the Transformer remembers, and training length", low=2
     )
-    num_layers: int = setting(10, "Transformer layers", low=1)
+    num_layers: int = setting(10, "Transformer layers", low=1, high=1000)
     num_heads: int = setting(4, "attention heads", low=1)
     embed_dim: int = setting(256, "width", low=1)
     dropout: float = setting(

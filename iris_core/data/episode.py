@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch
-from iris_core.runtime.files import write_whole
-
-FIELDS = ("frames", "actions", "rewards", "terminated", "truncated")
-DTYPES = (np.uint8, np.int64, np.float32, np.bool_, np.bool_)
-
-# What reading a truncated or foreign file as an episode can raise.
-DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    AttributeError,
-    AssertionError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from iris_core.data.episode_file import DTYPES, FIELDS, read_arrays, write_arrays
 
 
 @dataclass(frozen=True)
@@ -60,11 +42,12 @@ class Episode:
     truncated: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        assert self.frames.ndim == 4 and self.frames.dtype == np.uint8
+        if self.frames.ndim != 4 or self.frames.dtype != np.uint8:
+            raise ValueError(f"frames: {self.frames.dtype} {self.frames.shape}")
         for name, dtype in zip(FIELDS, DTYPES, strict=True):
             values: NDArray[Any] = np.asarray(getattr(self, name), dtype=dtype)
-            assert len(values) == len(self.frames), f"{name}: {values.shape}"
-            assert values.ndim == 1 or name == "frames", f"{name}: {values.shape}"
+            if name != "frames" and values.shape != self.frames.shape[:1]:
+                raise ValueError(f"{name}: {values.shape}, frames: {self.frames.shape}")
             object.__setattr__(self, name, values)
         if self.ends.any():
             stop = int(self.ends.argmax()) + 1
@@ -111,22 +94,14 @@ class Episode:
 
     def save(self, path: str | Path) -> None:
         """Write a compressed npz, whole or not at all."""
-        arrays = {name: getattr(self, name) for name in FIELDS}
-        write_whole(Path(path), lambda file: np.savez_compressed(file, **arrays))
+        arrays = {n: np.ascontiguousarray(getattr(self, n)) for n in FIELDS}
+        write_arrays(path, arrays)
 
     @staticmethod
-    def load(path: str | Path) -> Episode:
-        """Read what `save` wrote; ConfigError if the file is missing or damaged."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return Episode(*(file[name] for name in FIELDS))
-        except FileNotFoundError:
-            raise ConfigError(f"no episode at {path}: check the path") from None
-        except DAMAGE as error:
-            raise ConfigError(
-                f"{path} is not a whole episode ({type(error).__name__}: {error});"
-                " was it cut short while being copied? Copy it again, or delete it"
-            ) from error
+    def load(path: str | Path, steps: int | None = None) -> Episode:
+        """Read what `save` wrote, or its first steps; ConfigError if the file is
+        missing or damaged, or too large where `steps` does not bound it."""
+        return Episode(**read_arrays(path, steps))
 
 
 def one_step(

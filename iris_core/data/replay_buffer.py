@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch, SegmentId
@@ -38,6 +39,11 @@ class Replay:
     def ids(self) -> list[int]:
         """Ids of the episodes held, oldest first."""
         return list(self._episodes)
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Of every frame held, such as (3, 64, 64)."""
+        return next(iter(self._episodes.values())).frames.shape[1:]
 
     def __getitem__(self, episode_id: int) -> Episode:
         """The episode with this id, with all pieces added so far."""
@@ -120,14 +126,21 @@ class Replay:
         ConfigError if a file is missing or damaged.
         """
         folder, replay = Path(folder), cls()
-        for episode_id, length in _read_index(folder) if index is None else index:
+        known = index is not None  # by a checkpoint, which has its own checksum
+        index = _checked(folder, _read_index(folder) if index is None else index)
+        for episode_id, length in index:
             path = _episode_path(folder, episode_id)
             # A save after this index may have written more of an open episode.
-            episode = Episode.load(path).head(length)
+            episode = Episode.load(path, length if known else None).head(length)
             if len(episode) < length:
                 raise ConfigError(
                     f"{path} has {len(episode)} steps, its index says {length}:"
                     " the folder is mixed; use another copy"
+                )
+            if replay.ids and episode.frames.shape[1:] != replay.frame_shape:
+                raise ConfigError(
+                    f"{path} has frames of {episode.frames.shape[1:]}, those before it"
+                    f" of {replay.frame_shape}: the folder is mixed; use another copy"
                 )
             replay._next_id = episode_id
             replay.add(episode)
@@ -140,11 +153,25 @@ def _episode_path(folder: Path, episode_id: int) -> Path:
     return folder / f"{episode_id:06d}.npz"
 
 
-def _read_index(folder: Path) -> list[tuple[int, int]]:
+def _read_index(folder: Path) -> Any:
     try:
-        index = json.loads((folder / INDEX).read_text())
-        return [(int(episode_id), int(length)) for episode_id, length in index]
+        return json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no {INDEX} in {folder}: it holds no saved replay") from None
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{folder / INDEX} is damaged ({error})") from error
+
+
+def _checked(folder: Path, index: Any) -> list[tuple[int, int]]:
+    """Pairs of ids, rising, and lengths of at least a step; ConfigError if it isn't."""
+    last = -1
+    pairs: list[Any] = index if isinstance(index, list) else [None]
+    for pair in pairs:
+        whole = isinstance(pair, list | tuple) and [type(n) for n in pair] == [int, int]
+        if not whole or not last < pair[0] < 10**6 or pair[1] < 1:
+            raise ConfigError(
+                f"{folder / INDEX} is damaged ({pair!r:.80} where an episode's number"
+                " and length should be); use another copy"
+            )
+        last = pair[0]
+    return [(number, length) for number, length in pairs]

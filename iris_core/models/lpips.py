@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iris_core.config.setting import ConfigError
-from iris_core.runtime.files import read_tensors
+from iris_core.runtime.tensors import read_tensors
 
 # Channels of VGG16's convolutions; a max-pool comes before each later group. LPIPS
 # looks at the last features of each group: relu1_2, 2_2, 3_3, 4_3 and 5_3.

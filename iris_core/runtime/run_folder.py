@@ -99,6 +99,11 @@ class Run:
             ) from error
         return cls(path, config)
 
+    def check_whole(self) -> None:
+        """ConfigError unless config.yaml has every setting: one that was cut short
+        would go on as another run."""
+        config_from_yaml(self.path / "config.yaml", whole=True)
+
     def discard(self) -> None:
         """Remove the folder of a run that could not begin."""
         shutil.rmtree(self.path)
@@ -112,10 +117,12 @@ class Run:
         changed; "" if not known."""
         try:
             versions = json.loads((self.path / "versions.json").read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
+            return ""
+        if not isinstance(versions, dict) or type(versions.get("commit")) is not str:
             return ""
         dirty = "-dirty" if versions.get("uncommitted_changes") else ""
-        return f"{versions['commit'][:12]}{dirty}" if versions.get("commit") else ""
+        return f"{versions['commit'][:12]}{dirty}"
 
     @property
     def checkpoints(self) -> Path:

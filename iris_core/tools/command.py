@@ -147,7 +147,7 @@ def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None
 
     ConfigError if a table was asked for and the score does not belong in one.
     """
-    from iris_core.tools.scores.run_records import results_folder, runs_of_csv
+    from iris_core.tools.scores.run_records import results_folder, rows_to_add_to
 
     if args.no_record:
         return None, "Not recorded, as asked."
@@ -167,7 +167,7 @@ def where_to_record(agent: Agent, args: argparse.Namespace) -> tuple[Path | None
     except ConfigError:  # an installed copy of the library, outside its repository
         return None, "Not recorded: give a table with --record FILE."
     if table.exists():
-        runs_of_csv(table)  # refuse a bad one before the work for it is done
+        rows_to_add_to(table)  # refuse a bad one before the work for it is done
     return table, ""
 
 

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Sequence
 
-import pandas as pd
 from tqdm.auto import tqdm
 
 from iris_core.agent import Agent
@@ -29,6 +28,7 @@ from iris_core.plotting.learning_curve import (
 )
 from iris_core.runtime.files import write_atomic
 from iris_core.runtime.run_folder import Run
+from iris_core.runtime.table import read_metrics
 from iris_core.training import checkpoint
 from iris_core.training.callback import Callback, Result
 from iris_core.training.logger import Logger, make_loggers
@@ -153,7 +153,8 @@ class FinalTester(Callback):
 
 def draw_learning_curve(run: Run, table: Sequence[Row]) -> None:
     """The tests of a run so far, and what its agent is compared with."""
-    tested = pd.read_csv(run.metrics).dropna(subset=["test/return"])
+    metrics = read_metrics(run.metrics, ["env_steps", "test/return"])
+    tested = metrics.dropna(subset=["test/return"])
     figure = learning_curve(
         tested["env_steps"].tolist(),
         tested["test/return"].tolist(),

@@ -119,9 +119,12 @@ class Component(ABC):
 
     def align_moments(self) -> None:
         """Lay the optimizer's moments out as their weights: a fused optimizer takes
-        that for granted, and a layout may come from another device."""
+        that for granted, and a layout may come from another device. ValueError if they
+        are another network's."""
         for weight, moments in self.optimizer.state.items():
             for name, value in moments.items():
+                if value.shape not in (weight.shape, torch.Size()):
+                    raise ValueError(f"{name} is {value.shape} for {weight.shape}")
                 if value.shape == weight.shape:
                     moments[name] = torch.empty_like(weight).copy_(value)
 

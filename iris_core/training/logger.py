@@ -3,18 +3,17 @@ TensorBoard, and W&B when asked."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from torch import Tensor
 
 from iris_core.config import Config, ConfigError
 from iris_core.runtime.files import write_atomic
 from iris_core.runtime.run_folder import Run
+from iris_core.runtime.table import number, parse_rows, read_text, to_csv
 
 
 class Meter:
@@ -90,7 +89,7 @@ class CsvLogger:
             self.rewrite()
             return
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            self.writer(file).writerow(row)
+            file.write(to_csv(self.columns, [row], header=False))
 
     def close(self) -> None:
         """Nothing is held back."""
@@ -101,23 +100,27 @@ class CsvLogger:
         self.columns += new
         return bool(new)
 
-    def writer(self, file: TextIO) -> csv.DictWriter[str]:
-        """Writes rows under the columns known so far."""
-        return csv.DictWriter(file, self.columns, restval="", lineterminator="\n")
-
     def rewrite(self) -> None:
         """Write every row under all the columns."""
-        text = io.StringIO(newline="")
-        writer = self.writer(text)
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_atomic(self.path, text.getvalue())
+        write_atomic(self.path, to_csv(self.columns, self.rows))
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a metrics file, without empty cells or a row that a crash cut off."""
-    whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
-    rows = csv.DictReader(io.StringIO(whole))
+    """The rows of a metrics file, without empty cells or a row that a crash cut off.
+
+    ConfigError if it is damaged otherwise.
+    """
+    whole = read_text(path).rpartition("\n")[0]
+    rows = parse_rows(whole, path) if whole else []
+    for line, row in enumerate(rows, start=2):
+        for name, cell in row.items():
+            found = number(cell, f"{path}, line {line}: {name}")
+            if name == "epoch" and not cell.isdecimal():
+                raise ConfigError(f"{path}, line {line}: {cell!r} is no epoch")
+            if name in ("env_steps", "minutes") and not 0 <= found < 2**53:
+                raise ConfigError(f"{path}, line {line}: {name} is {cell!r}")
+        if "epoch" not in row:
+            raise ConfigError(f"{path} has no column epoch")
     return [{name: cell for name, cell in row.items() if cell} for row in rows]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +49,17 @@ class Progress:
     done: float = 0.0  # share of the run, when the epoch under way began
     best_return: float = -float("inf")  # mean of a test
     best_train_return: float = -float("inf")  # of one training episode
+
+
+def read_progress(values: dict[str, Any]) -> Progress:
+    """A checkpoint's progress; TypeError or ValueError if it is none."""
+    progress = Progress(**values)
+    for name, default in asdict(Progress()).items():
+        value, low = getattr(progress, name), -math.inf if "best" in name else 0
+        kinds = (int,) if type(default) is int else (int, float)
+        if type(value) not in kinds or not low <= value < 2**53:
+            raise ValueError(f"progress.{name} is {value!r:.80}")
+    return progress
 
 
 class TrainingState:
@@ -142,7 +154,7 @@ class TrainingState:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
-        self.progress = Progress(**state["progress"])
+        self.progress = read_progress(state["progress"])
         self.use_bf16(state["bf16"])
         self.meter.load_state_dict(state["meter"])
         self.agent.load_state_dict(state["agent"])

@@ -135,8 +135,12 @@ class TokenCache:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
+        """Go on from `state_dict`; ValueError if it is another tokenizer's."""
         self.forget()
+        vocab_size, table = len(self.tokenizer.embedding.weight), state["table"]
+        fits = table.dtype == torch.int16 and table.shape[1:] == self.table.shape[1:]
+        if not fits or table.min() < 0 or table.max() >= vocab_size:
+            raise ValueError(f"tokens {tuple(table.shape)} are not of this tokenizer")
         self.slots = {k: v.cpu().numpy() for k, v in state["slots"].items()}
         self.encoded = state["encoded"].cpu().numpy()
         self.table = state["table"].to(self.table.device)

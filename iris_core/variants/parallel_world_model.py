@@ -63,7 +63,7 @@ class TokenHead(nn.Module):
         self.known = nn.Embedding(vocab_size, narrow)
         self.look = nn.Conv2d(narrow, narrow, 3, padding=1, bias=False)
         self.score = nn.Linear(narrow, vocab_size)
-        row = torch.arange(grid)
+        row = torch.arange(grid, device="cpu")  # also where only shapes are asked for
         white = (row[:, None] + row) % 2 == 1
         first, second = (
             cells.flatten().nonzero().flatten() for cells in (~white, white)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from iris_core.config.setting import ConfigError
-from iris_core.runtime.files import read_tensors, write_atomic, write_whole
+from iris_core.runtime.files import write_atomic, write_whole
+from iris_core.runtime.tensors import read_tensors
 
 
 def test_write_atomic(tmp_path):

@@ -374,7 +374,7 @@ def test_damaged_checkpoints(tmp_path):
     cut = [whole[:size] for size in (0, 100, len(whole) // 2, len(whole) - 10)]
     for content in (*cut, b"half"):  # the last is no pickle at all
         last.write_bytes(content)
-        with pytest.raises(ConfigError, match="not a whole checkpoint"):
+        with pytest.raises(ConfigError, match="is damaged"):
             checkpoint.resume(run)
     last.write_bytes(whole)
     other = Run(run.path, deepcopy(run.config))

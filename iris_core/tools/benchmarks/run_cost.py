@@ -81,7 +81,8 @@ def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
         timed = load_config(overrides=report["overrides"])
         same = sizes(timed) == sizes(config)
         return timings if same else {}, device_name(report)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    # A file that is not what it says can fail in any way at all.
+    except Exception as error:
         raise ConfigError(
             f"{file} is not of iris bench ({type(error).__name__}: {error})"
         ) from error

@@ -13,13 +13,15 @@ from matplotlib.figure import Figure
 from iris_core.config import Config, config_from_yaml, load_config
 from iris_core.config.setting import ConfigError
 from iris_core.plotting.palette import BLUE, INK, SKY
+from iris_core.runtime.table import read_metrics
 from iris_core.tools.figures.own_runs import draw_references
 from iris_core.tools.figures.style import WIDTH, note, styled
-from iris_core.tools.scores.scores import read_json, run_scores
+from iris_core.tools.scores.scores import finite_number, read_json, run_scores
 from iris_core.training.schedule import COMPONENTS, total_updates
 
 PAPERS_STEPS = 100_000
 CONFIG = "-config.yaml"
+COLUMNS = ("epoch", "env_steps", "test/return", "test/return_error")
 
 
 @styled
@@ -38,8 +40,8 @@ def draw_paper_sizes(scores: pd.DataFrame, folder: Path) -> Figure:
     shares = []
     for ax, file in zip(panels, configs, strict=True):
         config, run = config_from_yaml(file), str(file).removesuffix(CONFIG)
-        game, rows = config.env.game, pd.read_csv(f"{run}-metrics.csv")
-        draw_tests(ax, rows, read_json(Path(f"{run}-test.json")))
+        game, rows = config.env.game, read_metrics(Path(f"{run}-metrics.csv"), COLUMNS)
+        draw_tests(ax, rows, read_test(Path(f"{run}-test.json")))
         draw_published(ax, run_scores(scores, "IRIS", game))
         draw_references(ax, game)
         ax.set_title(game, loc="left")
@@ -64,6 +66,17 @@ def draw_tests(ax: Axes, rows: pd.DataFrame, last: dict[str, Any]) -> None:
     mean, (low, high) = last["mean"], last["interval_95"]
     aside, around = rows["env_steps"].max() + 3_000, [[mean - low], [high - mean]]
     ax.errorbar([aside], [mean], around, fmt="o", color=INK, mfc="white")
+
+
+def read_test(file: Path) -> dict[str, Any]:
+    """Mean and interval of `iris eval --out`; ConfigError if they are not there."""
+    found = read_json(file)
+    try:
+        mean, (low, high) = found["mean"], found["interval_95"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{file} is not of iris eval ({error!r})") from error
+    low, high, mean = (finite_number(n, str(file), "mean") for n in (low, high, mean))
+    return {"mean": mean, "interval_95": [low, high]}
 
 
 def draw_published(ax: Axes, runs: np.ndarray) -> None:

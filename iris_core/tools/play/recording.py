@@ -13,9 +13,10 @@ import numpy as np
 
 from iris_core.config.setting import ConfigError
 from iris_core.data.episode import Episode
+from iris_core.data.episode_file import write_arrays
 from iris_core.data.replay_buffer import INDEX, Replay
 from iris_core.plotting.contact_sheet import save_png, trajectory_sheet
-from iris_core.runtime.files import write_atomic, write_whole
+from iris_core.runtime.files import write_atomic
 from iris_core.tools.play.render import render, upscale
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.worlds import Node
@@ -84,7 +85,7 @@ def save_arrays(nodes: Sequence[Node], path: Path) -> None:
         "values": np.array([m.value for m in nodes], np.float32),
         "steps": np.array([m.step for m in nodes], np.int64),
     }
-    write_whole(path, lambda file: np.savez_compressed(file, **arrays))
+    write_arrays(path, arrays)
 
 
 def to_episode(nodes: Sequence[Node]) -> Episode:

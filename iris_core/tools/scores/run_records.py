@@ -8,6 +8,7 @@ results/runs, and the results of a sweep, hold
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -21,6 +22,7 @@ from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
 from iris_core.evaluation.final_test import BASELINES
 from iris_core.evaluation.final_test import OWN as THIS_AGENT
+from iris_core.runtime.table import read_cells, read_metrics, read_text, to_csv
 from iris_core.tools.scores import scores
 from iris_core.tools.scores.scores import finite_number, read_json, read_table
 
@@ -115,7 +117,9 @@ def run_of_json(file: Path) -> OwnRun:
             "score": sum(returns) / len(returns),
         }
         return to_run(record, str(file))
-    except (KeyError, TypeError, ZeroDivisionError) as error:
+    except ConfigError:  # it says which value is wrong
+        raise
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise ConfigError(
             f"{file} is not the results.json of a run ({type(error).__name__}: {error})"
         ) from error
@@ -159,16 +163,17 @@ def append_run(run: OwnRun, file: str | Path) -> bool:
     False if the table holds that very row already. Rows are only ever added.
 
     Raises:
-        ConfigError: the file has other columns, a bad row, or cannot be written.
+        ConfigError: a run without a finite score, or a file with other columns or that
+            cannot be written. A bad row in it is left as it is.
     """
     file, columns, open_line = Path(file), list(OwnRun._fields), False
+    run = to_run(run._asdict(), "this run")
     if known := file.exists():
-        if run in runs_of_csv(file):
+        columns, rows = rows_to_add_to(file)
+        if run in rows:
             return False
-        columns = list(read_table(file, columns))  # there may be more of them
-        open_line = not file.read_text(encoding="utf-8").endswith("\n")
-    row = pd.DataFrame([run._asdict()]).reindex(columns=columns)
-    text = row.to_csv(header=not known, index=False, lineterminator="\n")
+        open_line = not read_text(file).endswith("\n")
+    text = to_csv(columns, [run._asdict()], header=not known)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as table:
@@ -176,6 +181,22 @@ def append_run(run: OwnRun, file: str | Path) -> bool:
     except OSError as error:
         raise ConfigError(f"cannot write {file}: {error.strerror}") from error
     return True
+
+
+def rows_to_add_to(file: Path) -> tuple[list[str], list[OwnRun]]:
+    """The columns of a table and its usable rows: others' mistakes lock nobody out.
+
+    ConfigError if it is no table of runs.
+    """
+    columns, rows = read_cells(read_text(file), file)
+    if missing := [name for name in OwnRun._fields if name not in columns]:
+        raise ConfigError(f"{file} has no column {', '.join(missing)}")
+    runs = []
+    for row in rows:
+        with contextlib.suppress(ConfigError, KeyError):
+            record = dict(zip(columns, row, strict=False))
+            runs.append(to_run(record, str(file)))
+    return columns, runs
 
 
 def add_own_runs(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
@@ -241,13 +262,11 @@ def read_curve(file: Path) -> pd.DataFrame:
         raise ConfigError(
             f"{file}: wanted a name like tutorial-freeway-seed0{METRICS}.csv"
         )
-    table = pd.read_csv(file)
-    if missing := {"env_steps", "minutes", "test/return"} - set(table):
-        raise ConfigError(f"{file} has no column {', '.join(sorted(missing))}")
+    table = read_metrics(file, ("env_steps", "minutes", "test/return"))
     tested = table.dropna(subset=["test/return"])
     games = {game.lower(): game for game in REFERENCE}
     results = file.with_name(file.name.replace(f"{METRICS}.csv", ".json"))
-    recorded = read_json(results).get("preset") if results.is_file() else None
+    recorded = preset_in(results) if results.is_file() else None
     columns = {
         "preset": recorded or named["preset"],
         "game": games.get(named["game"], named["game"].capitalize()),
@@ -257,6 +276,15 @@ def read_curve(file: Path) -> pd.DataFrame:
         "score": tested["test/return"],
     }
     return pd.DataFrame(columns)
+
+
+def preset_in(file: Path) -> str | None:
+    """What a results.json says of its preset."""
+    content = read_json(file)
+    preset = content.get("preset") if isinstance(content, dict) else content
+    if preset is not None and not isinstance(preset, str):
+        raise ConfigError(f"{file} is not the results.json of a run: {preset!r:.80}")
+    return preset
 
 
 class MeanReturn(NamedTuple):
@@ -286,12 +314,17 @@ def final_test(file: Path) -> FinalTest:
         found = {}
         for row in content["table"]:
             name, _, remark = row["name"].partition(" (")
-            error = row["standard_error"] or 0.0
-            found[name] = MeanReturn(row["mean"], error, remark.removesuffix(")"))
+            if row["mean"] is None:
+                continue
+            mean = finite_number(row["mean"], str(file), "mean")
+            error = finite_number(row["standard_error"] or 0.0, str(file), "error")
+            found[name] = MeanReturn(mean, error, remark.removesuffix(")"))
         agent = found[THIS_AGENT]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{file} has no table of a final test") from error
     minutes = content.get("training_cpu_minutes", float("nan"))
+    if minutes == minutes:  # not nan
+        minutes = finite_number(minutes, str(file), "training_cpu_minutes")
     return FinalTest(run, minutes, agent, *map(found.get, BASELINES))
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from iris_core.config.check import nearest
 from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE, raw_score
+from iris_core.runtime.table import parse_rows, read_cells, read_text
 
 COLUMNS = ("algorithm", "game", "run", "score", "source")
 
@@ -92,10 +93,9 @@ def rows_of_csv(file: Path) -> list[Row]:
 
 def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A .csv as text, cell by cell; ConfigError unless it has these columns."""
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read {file}: {error}") from error
+    text = read_text(file)
+    header, _ = read_cells(text, file)
+    table = pd.DataFrame(parse_rows(text, file), columns=header, dtype=str)
     if missing := [name for name in columns if name not in table]:
         raise ConfigError(
             f"{file} has no column {', '.join(missing)}; it has"
@@ -133,7 +133,7 @@ def read_json(file: Path) -> Any:
     """What a .json holds; ConfigError if it cannot be read."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read {file}: {error}") from error
 
 
@@ -169,7 +169,7 @@ def finite_number(value: Any, where: str, name: str) -> float:
     """A finite number, or a ConfigError that says where there is none."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not math.isfinite(found):
         raise ConfigError(f"{where}: {name} is {value!r}, wanted a finite number")

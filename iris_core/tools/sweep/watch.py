@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from iris_core.config import Config
+from iris_core.config import Config, ConfigError
 from iris_core.tools.benchmarks.run_cost import Seconds, span, training_minutes
 from iris_core.tools.scores.run_records import final_test, run_row
 from iris_core.tools.sweep.plan import Sweep
@@ -15,6 +16,7 @@ from iris_core.training.logger import read
 HEADER = (
     f"{'run':22}{'try':>4}{'epoch':>7}{'steps':>10}{'min':>7}{'test':>10}{'left':>9}"
 )
+NEEDED = {"epoch", "env_steps", "minutes", "cpu_minutes"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,15 @@ def minutes_left(config: Config, seconds: Seconds, last: dict[str, str]) -> floa
     so_far = training_minutes(config, seconds, int(last["epoch"]))
     pace = float(last["minutes"]) / so_far if so_far else 1.0
     return (training_minutes(config, seconds) - so_far) * pace
+
+
+def epochs_of(metrics: Path) -> list[dict[str, str]]:
+    """The rows of a run; none of a damaged file, which resuming that run will say."""
+    try:
+        rows = read(metrics)
+    except ConfigError:
+        return []
+    return [row for row in rows if row.keys() >= NEEDED]
 
 
 @dataclass
@@ -68,7 +79,7 @@ class LiveTable:
         config, folder = self.sweep.configs[run], self.sweep.path(run)
         attempts, metrics = folder / ATTEMPTS, folder / "metrics.csv"
         tries = len(attempts.read_text().splitlines()) if attempts.is_file() else 0
-        rows = read(metrics) if metrics.is_file() else []
+        rows = epochs_of(metrics) if metrics.is_file() else []
         if not rows:
             return Status(tries, left=training_minutes(config, self.seconds))
         last = rows[-1]

@@ -59,6 +59,7 @@ def train_run(folder: str, settings: dict[str, Any]) -> str:
     try:
         begun = (path / "config.yaml").is_file()
         run = Run.open(path) if begun else Run.create(config_from_dict(settings), path)
+        run.check_whole()
         saved = (run.checkpoints / checkpoint.FILE).is_file()
         state = checkpoint.resume(run) if saved else TrainingState(run.config, run)
         result = Trainer(state, default_callbacks()).run()

@@ -9,6 +9,7 @@ import pytest
 
 from iris_core.agent import Agent, TrainingRecord
 from iris_core.config import ConfigError, load_config
+from iris_core.runtime.table import to_csv
 from iris_core.tools.scores.run_records import (
     OwnRun,
     add_own_runs,
@@ -117,9 +118,14 @@ def test_results_of_run_folders(tmp_path: Path) -> None:
 )
 def test_own_rows_are_checked(tmp_path: Path, change: dict, message: str) -> None:
     file = tmp_path / "scores.csv"
-    append_run(RUN._replace(**change), file)
+    bad = RUN._replace(**change)
+    with pytest.raises(ConfigError, match=message.partition(": ")[2]):
+        append_run(bad, file)
+    file.write_text(to_csv(OwnRun._fields, [bad._asdict()]))
     with pytest.raises(ConfigError, match=message):
         own_runs(file)
+    assert append_run(RUN, file)  # another's mistake does not lock the table
+    assert not append_run(RUN, file)
     with pytest.raises(ConfigError, match="no runs at"):
         own_runs(tmp_path / "nothing")
 

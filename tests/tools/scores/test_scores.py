@@ -124,7 +124,7 @@ def test_says_which_row_is_wrong(tmp_path: Path, row: tuple, message: str) -> No
     [
         ("mine.csv", "algorithm,game,score\nMine,Pong,1", "no column run; it has"),
         ("mine.csv", "algorithm,game,run,score\n", "holds no scores"),
-        ("mine.csv", "", "cannot read"),
+        ("mine.csv", "", "it is empty"),
         ("mine.json", "{", "cannot read"),
         ("mine.json", "3", "wanted {game"),
         ("mine.json", "[3]", "record 0: no game in 3"),

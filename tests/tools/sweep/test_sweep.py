@@ -286,7 +286,7 @@ def test_a_killed_worker_changes_no_result(ray, tmp_path, monkeypatch, capsys) -
     failed = run_sweep(sweep)
     hunter.join()
     assert list(failed) == ["Catch-seed2"]  # and the others went on
-    assert "is not a whole checkpoint" in failed["Catch-seed2"]
+    assert "is damaged" in failed["Catch-seed2"]
     assert killed and len(attempts(hunted)) == 2
     assert_same(outcome(hunted), unbroken(sweep, "Catch-seed0", tmp_path / "alone"))
 
