@@ -6,6 +6,7 @@ outputs/YYYY-MM-DD/hh-mm-ss/
     results.json       the final test, beside learning_curve.png
     metrics.csv        a row an epoch
     tensorboard/       the same numbers for TensorBoard
+    wandb_id.txt       by which W&B knows it, where it is asked for
     checkpoints/       agent, optimizers, random states, epoch
     replay/            the collected experience
     media/             episodes/{train,test,imagination}/ and reconstructions/

@@ -3,6 +3,7 @@ TensorBoard, and W&B when asked."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,8 @@ from iris_core.config import Config, ConfigError
 from iris_core.runtime.files import write_atomic
 from iris_core.runtime.run_folder import Run
 from iris_core.runtime.table import number, parse_rows, read_text, to_csv
+
+WANDB_ID = "wandb_id.txt"  # of a run folder
 
 
 class Meter:
@@ -168,7 +171,7 @@ class WandbLogger:
         self.wandb_run = wandb.init(
             project=config.wandb.project,
             name=config.wandb.name or folder_name,
-            id=folder_name,  # the same after a resume, so that the curves continue
+            id=wandb_id(run, folder_name, resume_epoch is not None),
             mode=config.wandb.mode,
             dir=str(run.path),
             config=asdict(config),
@@ -182,6 +185,17 @@ class WandbLogger:
     def close(self) -> None:
         """Write what is still held back."""
         self.wandb_run.finish()
+
+
+def wandb_id(run: Run, folder_name: str, resumed: bool) -> str:
+    """By which W&B knows a run: other runs have others, wherever they are begun, and it
+    stays the same after a resume, so that the curves continue."""
+    file = run.path / WANDB_ID
+    if not file.is_file():
+        # Runs of earlier versions have no file, and this id
+        new = folder_name if resumed else f"{folder_name}-{secrets.token_hex(4)}"
+        write_atomic(file, new)
+    return file.read_text()
 
 
 def make_loggers(

@@ -12,8 +12,9 @@ import pytest
 from playing import make_agent
 
 from iris_core.tools.benchmarks.browser import open_and_run, shown, wait, write_notebook
+from iris_core.tools.play.page import PageServer
 from iris_core.tools.play.recording import to_episode
-from iris_core.tools.play.server import PageServer, PlayServer
+from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import Session
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -146,6 +146,23 @@ def test_wandb_continues_the_same_curves(run, wandb):
     assert wandb.settings["name"] == "mine"
 
 
+def test_wandb_tells_runs_apart(tmp_path, run, wandb):
+    """Two sweeps have a folder runs/Catch-seed0 each."""
+    run.config.wandb.mode = "offline"
+    ids = []
+    for sweep in ("baseline", "low-entropy"):
+        folder = tmp_path / sweep / "runs" / "Catch-seed0"
+        WandbLogger(run.config, Run.create(run.config, folder))
+        ids.append(wandb.settings["id"])
+    assert len({*ids}) == 2 and all("Catch-seed0" in one for one in ids)
+
+
+def test_wandb_continues_a_run_of_before(run, wandb):
+    run.config.wandb.mode = "offline"
+    WandbLogger(run.config, run, resume_epoch=2)
+    assert wandb.settings["id"] == f"{run.path.parent.name}-{run.path.name}"
+
+
 def test_without_wandb_the_message_says_how_to_get_it(run, no_wandb):
     run.config.wandb.mode = "online"
     with pytest.raises(ConfigError, match="pip install"):

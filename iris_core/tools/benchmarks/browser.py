@@ -1,6 +1,7 @@
 """Jupyter and a browser on this machine, for tests and measurements of the widgets."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,6 @@ from iris_core.config.setting import ConfigError
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 180  # seconds for one thing to happen on a busy machine
-TOKEN = "secret"  # of a server that answers this machine alone
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 # Opens nothing: asks the page itself. "Restart and run" would stop at a dialog.
@@ -43,7 +43,8 @@ def find_chromium() -> str | None:
 def start_jupyter(kind: str, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """Serve a folder by JupyterLab ("lab") or Notebook 7 ("notebook").
 
-    Its settings are its own, in that folder. Returns the process and the address.
+    Its settings are its own, in that folder. Returns the process, and the address with
+    its token: a new one, for whoever knows it may run code.
 
     Raises:
         ConfigError: it does not start.
@@ -51,22 +52,25 @@ def start_jupyter(kind: str, folder: Path) -> tuple[subprocess.Popen[bytes], str
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
+    token = secrets.token_urlsafe(24)
     own = {"PYTHONPATH": str(Path(iris_core.__file__).resolve().parents[1])}
+    own["JUPYTER_TOKEN"] = token  # a command line can be read by all users
     for name in ("CONFIG", "DATA", "RUNTIME"):
         own[f"JUPYTER_{name}_DIR"] = str(folder / f".{name.lower()}")
     command = [
         *(sys.executable, "-m", "jupyter", kind, "--no-browser", "--allow-root"),
         *("--expose-app-in-browser", f"--ServerApp.port={port}"),
-        *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"),
+        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"),
+        *("--ServerApp.allow_origin=", "--ServerApp.allow_remote_access=False"),
     ]
     log = folder / f"{kind}.log"
     with log.open("wb") as out:
         env = {**os.environ, **own}
         server = subprocess.Popen(command, env=env, stdout=out, stderr=out)
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}/?token={token}"
     for _ in range(5 * PATIENCE):
         try:
-            urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=9).close()
+            urllib.request.urlopen(address_of(address, "api"), timeout=9).close()
             return server, address
         except OSError:
             if server.poll() is not None:
@@ -95,7 +99,12 @@ def notebook_at(address: str, kind: str, name: str) -> str:
     common one opens what was open before, and runs that instead."""
     workspace = f"lab/workspaces/{name.removesuffix('.ipynb')}/tree"
     way = workspace if kind == "lab" else "notebooks"
-    return f"{address}/{way}/{name}?token={TOKEN}"
+    return address_of(address, f"{way}/{name}")
+
+
+def address_of(address: str, path: str) -> str:
+    """Where something is on a server, with its token."""
+    return address.replace("/?", f"/{path}?", 1)
 
 
 def shown(page: Any) -> Any:

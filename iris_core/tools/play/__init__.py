@@ -7,7 +7,8 @@ keys.py          the keyboard, from the names of a game's actions
 render.py        panels: pure functions from a session to a picture
 recording.py     videos, arrays, contact sheets, episodes to train on
 source.py        where agents and recorded episodes come from
-server.py        a page's messages and their answers; the page without a notebook
+server.py        a page's messages and their answers
+page.py          the page without a notebook, and who may ask for it
 player.py        the widget; its page is player.js and player.css
 command.py       `iris play` and `iris record`; their options are in options.py
 """

@@ -10,8 +10,9 @@ from pathlib import Path
 from iris_core.config.setting import ConfigError
 from iris_core.tools.play import recording
 from iris_core.tools.play.options import MODES
+from iris_core.tools.play.page import serve
 from iris_core.tools.play.render import PREDICTION_PANELS, check_panels
-from iris_core.tools.play.server import PlayServer, serve
+from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.source import open_source
 

@@ -1,4 +1,4 @@
-"""A page's messages and their answers, and the page without a notebook.
+"""A page's messages and their answers.
 
 The page asks for each frame, after it has shown the last: nothing runs in the
 background, and a paused or closed page leaves nothing behind.
@@ -7,30 +7,16 @@ A message is {"do": command, "args": [...], "view": the sender's id}. An answer 
 JSON header with the same "view", and bytes: {"kind": "frame"} with the state and one
 RGBA picture after another, {"kind": "file"} with a file to download, {"kind": "hello"},
 or {"kind": "error"} with a text.
-
-`serve` shows one page, on this machine alone:
-
-    GET  /SECRET/          the page, player.js and player.css
-    POST /SECRET/message   a message; its answer is the header's length (4 bytes), the
-                           header and the bytes
-
-The secret in the address keeps other pages of the browser out.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
 import sys
 import time
 import traceback
-import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -281,95 +267,3 @@ def rgba(picture: np.ndarray) -> bytes:
     """uint8 (H, W, 3), in the format of a canvas."""
     alpha = np.full(picture.shape[:2], 255, np.uint8)
     return np.dstack([picture, alpha]).tobytes()
-
-
-# The page without a notebook
-
-HTML = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>iris play</title>
-<link rel="icon" href="data:,"><link rel="stylesheet" href="player.css">
-<body><div id="player"></div><script type="module">
-import player from "./player.js";
-let onAnswer;
-let last = Promise.resolve();
-async function post(message) {
-  const body = JSON.stringify(message);
-  const answer = await fetch("message", { method: "POST", body });
-  const bytes = await answer.arrayBuffer();
-  const length = new DataView(bytes).getUint32(0);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
-  onAnswer(header, [new DataView(bytes, 4 + length)]);
-}
-const model = {
-  on: (_, listener) => (onAnswer = listener),
-  send: (message) => (last = last.then(() => post(message))),
-};
-player.render({ model, el: document.getElementById("player") });
-</script></body></html>
-"""
-FILES = {"player.js": "text/javascript", "player.css": "text/css"}
-
-
-class PageServer(ThreadingHTTPServer):
-    """Serves one page; port 0 takes a free one.
-
-    A browser opens several connections, each in a thread here, but messages are
-    answered one after another.
-    """
-
-    def __init__(self, play_server: PlayServer, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), PageHandler)
-        self.play_server = play_server
-        self.lock = Lock()
-        self.secret = secrets.token_urlsafe(12)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{self.secret}/"
-
-
-class PageHandler(BaseHTTPRequestHandler):
-    """Handles the requests of one connection."""
-
-    server: PageServer
-    disable_nagle_algorithm = True
-    protocol_version = "HTTP/1.1"  # keeps the connection open for all frames
-
-    def do_GET(self) -> None:
-        name = self.path.removeprefix(f"/{self.server.secret}/")
-        if name == "":
-            self.reply("text/html; charset=utf-8", HTML.encode())
-        elif name in FILES:
-            self.reply(FILES[name], Path(__file__).with_name(name).read_bytes())
-        else:
-            self.send_error(HTTPStatus.NOT_FOUND)
-
-    def do_POST(self) -> None:
-        if self.path != f"/{self.server.secret}/message":
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            answer, data = self.server.play_server.answer(message)
-        header = json.dumps(answer).encode()
-        size = len(header).to_bytes(4, "big")
-        self.reply("application/octet-stream", size + header + data)
-
-    def reply(self, content_type: str, body: bytes) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """No line on the terminal for every frame."""
-
-
-def serve(play_server: PlayServer, port: int = 0, browse: bool = True) -> None:
-    """Serve the page until Ctrl-C; open it in a browser if `browse`."""
-    with PageServer(play_server, port) as server:
-        print(f"{server.address}\nCtrl-C ends it.", flush=True)
-        if browse:
-            webbrowser.open(server.address)
-        server.serve_forever()

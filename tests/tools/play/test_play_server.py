@@ -1,10 +1,7 @@
-"""A page's messages, their answers, and the page without a notebook."""
+"""A page's messages and their answers."""
 
 import io
 import json
-import threading
-import urllib.error
-import urllib.request
 
 import av
 import numpy as np
@@ -12,7 +9,7 @@ import pytest
 from playing import make_session
 
 from iris_core.data.replay_buffer import Replay
-from iris_core.tools.play.server import PageServer, PlayServer
+from iris_core.tools.play.server import PlayServer
 
 
 @pytest.fixture
@@ -130,25 +127,3 @@ def test_saving_and_keeping(server, tmp_path):
     assert data.startswith(b"\x89PNG")
     assert send(server, "keep")["saved"].endswith("000000.npz")
     assert Replay.load(tmp_path / "replay").num_steps == 1
-
-
-def test_the_page_without_a_notebook(server):
-    page = PageServer(server)
-    thread = threading.Thread(target=page.serve_forever)
-    thread.start()
-    try:
-        html = urllib.request.urlopen(page.address).read().decode()
-        assert "player.js" in html
-        script = urllib.request.urlopen(f"{page.address}player.js").read()
-        assert b"export default" in script
-        message = json.dumps({"do": "look", "view": "a"}).encode()
-        answer = urllib.request.urlopen(f"{page.address}message", message).read()
-        length = int.from_bytes(answer[:4], "big")
-        header = json.loads(answer[4 : 4 + length])
-        assert header["kind"] == "frame" and header["view"] == "a"
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{page.server_port}/message")
-    finally:
-        page.shutdown()
-        page.server_close()
-        thread.join()

@@ -10,14 +10,19 @@ import pytest
 from iris_core.agent import Agent, TrainingRecord
 from iris_core.config import ConfigError, load_config
 from iris_core.runtime.table import to_csv
+from iris_core.tools.scores import scores
 from iris_core.tools.scores.run_records import (
+    FinalTest,
+    MeanReturn,
     OwnRun,
     add_own_runs,
     append_run,
+    iris_means,
     learning_curves,
     own_names,
     own_runs,
     run_of_agent,
+    run_table,
 )
 from iris_core.tools.scores.scores import (
     games_of,
@@ -176,3 +181,16 @@ def test_curves_need_their_columns(tmp_path: Path) -> None:
     file.rename(tmp_path / "mine-metrics.csv")
     with pytest.raises(ConfigError, match="wanted a name like"):
         learning_curves(tmp_path)
+
+
+def test_a_table_without_the_published_scores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in an installed library, outside a clone: a sweep goes on to its end."""
+    test = FinalTest(RUN, 9.0, MeanReturn(22.5, 0.5), None, None, None)
+    assert f"| {iris_means()['Freeway']:.2f} | 29.6 |" in run_table([test])
+    iris_means.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scores, "__file__", str(tmp_path / "a/b/c/d.py"))
+    assert "|  | 29.6 |" in run_table([test])
+    iris_means.cache_clear()
