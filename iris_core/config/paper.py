@@ -15,7 +15,9 @@ from iris_core.config.setting import part, setting
 class EnvConfig:
     """The game and its preprocessing (section 3, appendix A)."""
 
-    game: str = setting("Breakout", "ALE game, e.g. Breakout; or a toy game: Catch, CoarseCatch")
+    game: str = setting(
+        "Breakout", "ALE game, e.g. Breakout; or a toy game: Catch, CoarseCatch"
+    )
     num_envs: int = setting(
         1, "environments stepped side by side while collecting", low=1
     )

@@ -314,7 +314,8 @@ def _rom(game: str) -> Path:
     guess = f" Did you mean {' or '.join(by_lower[n] for n in near)}?" if near else ""
     raise ConfigError(
         f"There is no Atari game {game!r}.{guess}"
-        " All names: iris_core.envs.list_games(); the toy games are Catch and CoarseCatch."
+        " All names: iris_core.envs.list_games(); the toy games are Catch and"
+        " CoarseCatch."
     )
 
 

@@ -13,6 +13,7 @@ from iris_core.config.check import nearest
 from iris_core.config.load import learning_settings, preset_of
 from iris_core.envs.atari import list_games
 from iris_core.envs.atari_100k import ATARI_100K
+from iris_core.envs.catch import TOY_GAMES
 
 # fmt: off
 LAPTOP = (  # for a small budget a game; chosen before any result was seen
