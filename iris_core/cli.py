@@ -24,11 +24,13 @@ from iris_core.runtime.command_line import (
     add_agent,
     add_overrides,
     at_least_one,
+    fault,
 )
 from iris_core.tools.command import add_tools, record_score, where_to_record
 
 if TYPE_CHECKING:
     from iris_core.agent import Agent
+    from iris_core.runtime.run_folder import Run
     from iris_core.training.state import TrainingState
 
 EXAMPLES = """\
@@ -70,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `iris settings | head`: the reader has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a file that may not be read
+        print(f"iris {args.command}: {fault(error)}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -178,9 +183,9 @@ def train(args: argparse.Namespace) -> int:
         return 0
     from iris_core.training.train import start
 
-    state = start(config)
-    print(f"run folder: {state.run.path}")
-    return finish(state)
+    with start(config) as state:
+        print(f"run folder: {state.run.path}")
+        return finish(state)
 
 
 def resume(args: argparse.Namespace) -> int:
@@ -190,7 +195,8 @@ def resume(args: argparse.Namespace) -> int:
 
     run = Run.open(args.folder)
     run.config.device = args.device or run.config.device
-    return finish(checkpoint.resume(run))
+    with run.writing():
+        return finish(checkpoint.resume(run))
 
 
 def finish(state: TrainingState) -> int:
@@ -204,10 +210,23 @@ def finish(state: TrainingState) -> int:
     except DivergedError as error:
         print(f"iris: {error}\nTo go on from there: {command}", file=sys.stderr)
         return BAD_INPUT
+    except OSError as error:
+        print(f"iris: {fault(error)}.\n{way_on(state.run)}", file=sys.stderr)
+        return BAD_INPUT
     if result.interrupted:
         print(f"\nInterrupted and saved. To continue: {command}")
         return INTERRUPTED
     return 0
+
+
+def way_on(run: Run) -> str:
+    """How to go on with a run that stopped, when the reason is mended."""
+    from iris_core.training.checkpoint import FILE
+
+    if not (run.checkpoints / FILE).is_file():
+        return "Nothing was saved yet: start again with iris train."
+    command = f"iris resume {shlex.quote(str(run.path))}"
+    return f"What was saved before is whole. When that is mended, go on with: {command}"
 
 
 def evaluate(args: argparse.Namespace) -> int:

@@ -310,6 +310,28 @@ def test_a_diverged_training_says_so(capsys, tmp_path):
     assert "of the tokenizer became" in message and "iris resume" in message
 
 
+class FullDisk(TrainingState):
+    """Can't save its agent from an epoch on."""
+
+    full_from: int
+
+    def save_agent(self, path: Path) -> None:
+        if self.progress.epoch >= self.full_from:
+            raise OSError(28, "No space left on device", str(path))
+        super().save_agent(path)
+
+
+@pytest.mark.parametrize(("epoch", "way_on"), [(3, "iris resume"), (1, "iris train")])
+def test_a_full_disk(epoch, way_on, capsys, tmp_path):
+    state = make_state(tmp_path, "evaluation.every=9", "collection.warm_start_steps=0")
+    state.__class__, state.full_from = FullDisk, epoch
+    if epoch == 1:
+        state.replay.save = state.save_agent  # the first thing that is written
+    assert cli.finish(state) == cli.BAD_INPUT
+    message = capsys.readouterr().err
+    assert "No space left on device" in message and way_on in message
+
+
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(cli, "walk", None)
     with pytest.raises(TypeError):

@@ -32,6 +32,7 @@ from iris_core.training.schedule import (
 from iris_core.training.state import Interrupted, TrainingState
 
 Metrics = Mapping[str, float | Tensor]
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Trainer:
@@ -88,6 +89,8 @@ class Trainer:
             progress.phase += 1
             progress.step = 0
             self.notify("on_phase_end")
+            if phase.name == WARM_START:
+                self.notify("on_checkpoint")
         self.notify("on_epoch_end", self.epoch_metrics())
         self.begin_next_epoch()
 
@@ -185,17 +188,19 @@ class Trainer:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Ctrl-C asks the loop to stop at its next step; a second one kills it."""
+        """Ctrl-C asks the loop to stop at its next step, and so does SIGTERM, as a
+        batch system sends it; a second one kills it."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def ask(*_: object) -> None:
+        def ask(number: int, _: object) -> None:
             self.state.stop_requested = True
-            signal.signal(signal.SIGINT, before)
+            signal.signal(number, before[number] or signal.SIG_DFL)
 
-        before = signal.signal(signal.SIGINT, ask)
+        before = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)

@@ -155,7 +155,7 @@ def test_the_events_of_a_run(tmp_path):
     warm, phase, idle = ["step", "phase"], ["step", "phase"], ["phase"]
     assert events.seen == [
         "start",
-        *(warm + phase * 3 + idle + ["epoch 1", "checkpoint 2"]),
+        *(warm + ["checkpoint 1"] + phase * 3 + idle + ["epoch 1", "checkpoint 2"]),
         *(phase * 3 + ["epoch 2", "checkpoint 3"]),
         *(phase * 3 + ["epoch 3", "checkpoint 4"]),
         *("end", "exit"),
@@ -266,6 +266,27 @@ def test_a_crashed_run_goes_on_from_its_last_checkpoint(finished, tmp_path):
     assert_same(everything(state), finished[1])
 
 
+def test_a_warm_start_is_not_lost(finished, tmp_path):
+    state = make_state(tmp_path)
+    with pytest.raises(PowerCut):
+        train(state, FailsIn(1, "tokenizer"))
+    state = resume(state)
+    assert place_of(state) == (1, "collect", 0)
+    train(state)
+    assert_same(everything(state), finished[1])
+
+
+class FailsIn(Callback):
+    """In the first step of a phase."""
+
+    def __init__(self, epoch: int, phase: str) -> None:
+        self.place = (epoch, phase, 1)
+
+    def on_step(self, state) -> None:
+        if place_of(state) == self.place:
+            raise PowerCut
+
+
 class BreaksTheDisk(Callback):
     """A folder stands where the checkpoint of epoch 2 should be written."""
 
@@ -298,23 +319,24 @@ def foreground():
     signal.signal(signal.SIGINT, before)
 
 
-class PressesCtrlC(Callback):
+class IsToldToStop(Callback):
     """After the third step of collecting in epoch 2, for real."""
 
-    def __init__(self, times: int) -> None:
-        self.times = times
+    def __init__(self, times: int = 1, number: int = signal.SIGINT) -> None:
+        self.times, self.number = times, number
 
     def on_step(self, state) -> None:
         if place_of(state) == (2, "collect", 3):
             for _ in range(self.times):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), self.number)
 
 
-def test_ctrl_c(finished, tmp_path, foreground):
-    state = make_state(tmp_path)
-    assert train(state, PressesCtrlC(times=1)).interrupted
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_what_a_batch_system_sends(number, finished, tmp_path, foreground):
+    state, before = make_state(tmp_path), signal.getsignal(number)
+    assert train(state, IsToldToStop(number=number)).interrupted
     assert place_of(state) == (2, "collect", 3)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(number) is before
     state = resume(state)
     train(state)
     assert_same(everything(state), finished[1])
@@ -330,7 +352,7 @@ def test_a_stopped_run_may_go_on_in_the_same_process(finished, tmp_path):
 def test_ctrl_c_twice_does_not_wait(tmp_path, foreground):
     state = make_state(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train(state, PressesCtrlC(times=2))
+        train(state, IsToldToStop(times=2))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert place_of(resume(state)) == (2, "collect", 0)
 
