@@ -112,9 +112,11 @@ class TrainingState:
         """A resumed run computes as it began, whatever is measured now."""
         self.bf16, self.autocast = on, bf16_autocast(self.device, on)
 
-    def save_agent(self, path: Path) -> None:
-        """Write the agent, with a record of what its training has cost so far."""
-        self.agent.training_record = TrainingRecord(
+    def save_agent(self, path: Path, agent: Agent | None = None) -> None:
+        """Write the agent, or an earlier one, with a record of what the run's training
+        has cost so far."""
+        agent = agent or self.agent
+        agent.training_record = TrainingRecord(
             preset=preset_of(self.config),
             seed=self.config.seed,
             steps=self.progress.env_steps,
@@ -123,7 +125,7 @@ class TrainingState:
             device=str(self.device),
             commit=self.run.commit,
         )
-        self.agent.save(path)
+        agent.save(path)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors, of all but the replay buffer."""
