@@ -12,6 +12,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import Field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,16 @@ from iris_core.config.setting import ConfigError, shown, walk
 from iris_core.runtime.command_line import (
     BAD_INPUT,
     INTERRUPTED,
+    a_path,
+    a_seed,
+    a_temperature,
     add_agent,
     add_overrides,
     at_least_one,
+    draw_into_files,
     fault,
+    lacks_memory,
+    prepare_streams,
 )
 from iris_core.tools.command import add_tools, record_score, where_to_record
 
@@ -50,12 +57,21 @@ examples:
   iris sweep games=Pong,Boxing seeds=3          six runs, side by side with Ray
 """
 
+SMALLER = (
+    "That is more memory than there is: make the networks (channels, embed_dim,"
+    " vocab_size, num_layers) or the batches smaller, or take fewer environments."
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (by default the shell's); returns the exit code."""
+    prepare_streams()
+    draw_into_files()
     parser = build_parser()
     args, extra = parser.parse_known_args(argv)
     if args.command is None:
+        if extra:
+            parser.error(f"unrecognized arguments: {' '.join(extra)}")
         parser.print_help()
         return 0
     place_extra(args, extra)
@@ -74,6 +90,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:  # a full disk, a file that may not be read
         print(f"iris {args.command}: {fault(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        print(f"iris {args.command}: {error}\n{SMALLER}", file=sys.stderr)
         return BAD_INPUT
 
 
@@ -131,10 +152,10 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--envs", type=at_least_one, default=8, metavar="N", help="played side by side"
     )
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=a_seed, default=0)
     command.add_argument(
         "--temperature",
-        type=float,
+        type=a_temperature,
         help="of the policy's sampling; by default evaluation.temperature",
     )
     command.add_argument(
@@ -146,11 +167,11 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
     )
     add_device_option(command)
     command.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the JSON here, not to stdout"
+        "--out", type=a_path, metavar="FILE", help="write the JSON here, not to stdout"
     )
     command.add_argument(
         "--record",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="the table of own runs that the score is added to, which `iris figures`"
         " draws; by default results/runs/scores.csv",
@@ -211,7 +232,8 @@ def finish(state: TrainingState) -> int:
         print(f"iris: {error}\nTo go on from there: {command}", file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
-        print(f"iris: {fault(error)}.\n{way_on(state.run)}", file=sys.stderr)
+        with suppress(OSError):  # where nobody reads it either
+            print(f"iris: {fault(error)}.\n{way_on(state.run)}", file=sys.stderr)
         return BAD_INPUT
     if result.interrupted:
         print(f"\nInterrupted and saved. To continue: {command}")

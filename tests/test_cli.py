@@ -122,7 +122,7 @@ def test_the_exit_code_of_the_command():
 @pytest.mark.parametrize(
     ("override", "word"),
     [
-        ("tokenizer.vocab_size=1", "2 or more"),
+        ("tokenizer.vocab_size=1", "from 2 to 65536"),
         ("preset=papr", "Did you mean paper"),
         ("env.game=Brekout", "Breakout"),
         ("env.game=breakout", "Breakout"),

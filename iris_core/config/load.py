@@ -8,9 +8,10 @@ The shell and a notebook give the same config:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from iris_core.config.check import bad_value, check, nearest
 from iris_core.config.departures import Config
+from iris_core.config.paths import user_path
 from iris_core.config.setting import ConfigError, shown, walk
 
 HERE = Path(__file__).parent
@@ -37,6 +39,8 @@ SECTIONS = {
     for name in SETTINGS
     for depth in range(1, name.count(".") + 1)
 }
+
+PATHS = ("outputs", "init.path", "tokenizer.loss.lpips_weights")
 
 # Settings that say where a run takes place and who it is, not what it learns.
 NEUTRAL = (
@@ -58,13 +62,42 @@ def load_config(preset: str = "tutorial", overrides: Sequence[str] = ()) -> Conf
     """
     if isinstance(overrides, str):
         raise ConfigError(f'overrides must be a list of texts: ["{overrides}"]')
+    paths, overrides = take_paths(overrides)
     parsed = [parse_override(text) for text in overrides]
     for override in parsed:
         check_override(override)
     if "preset" not in {override.key_or_group for override in parsed}:
         check_option("preset", preset)
         overrides = [f"preset={preset}", *overrides]
-    return check(to_config(compose_settings(list(overrides))))
+    config = to_config(compose_settings(list(overrides)))
+    for name, path in paths.items():
+        set_path(config, name, path)
+    return check(config)
+
+
+def take_paths(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Paths by their settings, and the other overrides, which Hydra reads: its grammar
+    would want quotes around much that a path may have."""
+    paths, others = {}, []
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        if equals and name in PATHS:
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            paths[name] = value[1:-1] if quoted else value
+        else:
+            others.append(text)
+    return paths, others
+
+
+def set_path(config: Config, name: str, text: str) -> None:
+    """Set a setting that is a path; ConfigError if it can't be one."""
+    if "${" in text or (not text and name == "outputs"):
+        raise ConfigError(f"{name}: got {text!r}, expected a path.")
+    path = str(user_path(text)) if text else ""
+    if name == "tokenizer.loss.lpips_weights" and path != "download":
+        path = os.path.abspath(path)  # a run may be resumed from elsewhere
+    *groups, last = name.split(".")
+    setattr(reduce(getattr, groups, config), last, path)
 
 
 def compose_settings(overrides: list[str]) -> DictConfig:

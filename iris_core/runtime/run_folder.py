@@ -28,6 +28,7 @@ from typing import Any
 import torch
 
 from iris_core.config import Config, ConfigError, config_from_yaml, config_to_yaml
+from iris_core.config.paths import user_path
 from iris_core.runtime.device import resolve_device
 from iris_core.runtime.files import PART, write_atomic
 from iris_core.runtime.run_lock import RunLock
@@ -82,7 +83,7 @@ class Run:
         Raises:
             ConfigError: missing, not a run folder, or unreadable.
         """
-        path = Path(path).expanduser()
+        path = user_path(path)
         if not path.exists():
             raise ConfigError(f"no such run folder: {path}.{recent(path)}")
         if not (path / "config.yaml").is_file():

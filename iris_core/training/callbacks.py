@@ -154,7 +154,8 @@ class FinalTester(Callback):
 
 def draw_learning_curve(run: Run, table: Sequence[Row]) -> None:
     """The tests of a run so far, and what its agent is compared with."""
-    tested = pd.read_csv(run.metrics).dropna(subset=["test/return"])
+    with run.metrics.open() as file:  # pandas would look for more in a path
+        tested = pd.read_csv(file).dropna(subset=["test/return"])
     figure = learning_curve(
         tested["env_steps"].tolist(),
         tested["test/return"].tolist(),

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -198,7 +199,7 @@ class Trainer:
             self.state.stop_requested = True
             signal.signal(number, before[number] or signal.SIG_DFL)
 
-        before = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
+        before: dict[int, Any] = {n: signal.signal(n, ask) for n in STOP_SIGNALS}
         try:
             yield
         finally:
