@@ -13,7 +13,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import Field
+from dataclasses import Field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ examples:
   iris sweep games=Pong,Boxing seeds=3          six runs, side by side with Ray
 """
 
+DIVERGED = " NAME.updates.learning_rate=LOWER"
 SMALLER = (
     "That is more memory than there is: make the networks (channels, embed_dim,"
     " vocab_size, num_layers) or the batches smaller, or take fewer environments."
@@ -128,6 +129,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add(resume, "resume", "continue a run that stopped, exactly")
     command.add_argument("folder", metavar="RUN", help="its run folder")
+    command.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="name=value",
+        help="settings to go on with, e.g. tokenizer.updates.learning_rate=1e-4",
+    )
     add_device_option(command)
 
     command = add(evaluate, "eval", "play test episodes with a trained agent")
@@ -210,14 +217,23 @@ def train(args: argparse.Namespace) -> int:
 
 
 def resume(args: argparse.Namespace) -> int:
-    """iris resume RUN [--device DEVICE]"""
+    """iris resume RUN [overrides] [--device DEVICE]"""
+    from iris_core.config import config_to_yaml
+    from iris_core.config.load import change_config
+    from iris_core.runtime.files import write_atomic
     from iris_core.runtime.run_folder import Run
     from iris_core.training import checkpoint
 
     run = Run.open(args.folder)
+    if args.overrides:
+        run = replace(run, config=change_config(run.config, args.overrides))
+    kept = config_to_yaml(run.config)
     run.config.device = args.device or run.config.device
     with run.writing():
-        return finish(checkpoint.resume(run))
+        state = checkpoint.resume(run)
+        if args.overrides:
+            write_atomic(run.path / "config.yaml", kept)
+        return finish(state)
 
 
 def finish(state: TrainingState) -> int:
@@ -229,7 +245,7 @@ def finish(state: TrainingState) -> int:
     try:
         result = train_state(state)
     except DivergedError as error:
-        print(f"iris: {error}\nTo go on from there: {command}", file=sys.stderr)
+        print(f"iris: {error}\n{way_on(state.run, DIVERGED)}", file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
         with suppress(OSError):  # where nobody reads it either
@@ -241,13 +257,13 @@ def finish(state: TrainingState) -> int:
     return 0
 
 
-def way_on(run: Run) -> str:
-    """How to go on with a run that stopped, when the reason is mended."""
+def way_on(run: Run, how: str = "") -> str:
+    """How to go on with a run that stopped, if anything was saved; how: with what."""
     from iris_core.training.checkpoint import FILE
 
     if not (run.checkpoints / FILE).is_file():
         return "Nothing was saved yet: start again with iris train."
-    command = f"iris resume {shlex.quote(str(run.path))}"
+    command = f"iris resume {shlex.quote(str(run.path))}{how}"
     return f"What was saved before is whole. When that is mended, go on with: {command}"
 
 

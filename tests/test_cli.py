@@ -139,8 +139,7 @@ def test_a_mistyped_option(capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["train", "--gpu"])
     assert caught.value.code == 2
-    with pytest.raises(SystemExit):
-        cli.main(["resume", "a", "b"])
+    assert "no such run folder: a" in refused(capsys, "resume", "a", "b")
     with pytest.raises(SystemExit):
         cli.main(["learn"])
 
@@ -303,11 +302,31 @@ def test_an_interrupted_training_says_how_to_continue(capsys, tmp_path):
     assert f"iris resume '{state.run.path}'" in capsys.readouterr().out
 
 
-def test_a_diverged_training_says_so(capsys, tmp_path):
-    state = make_state(tmp_path, "tokenizer.updates.learning_rate=1e30")
+def test_a_diverged_training_goes_on_with_a_lower_rate(capsys, tmp_path):
+    rate = "tokenizer.updates.learning_rate"
+    state = make_state(tmp_path, f"{rate}=1e30", "collection.warm_start_steps=0")
     assert cli.finish(state) == cli.BAD_INPUT
     message = capsys.readouterr().err
-    assert "of the tokenizer became" in message and "iris resume" in message
+    assert "of the tokenizer became" in message
+    assert "Nothing was saved yet" in message and "iris resume" not in message
+    state = make_state(tmp_path, f"{rate}=1e30")  # with a warm start
+    assert cli.finish(state) == cli.BAD_INPUT
+    resume = ["resume", str(state.run.path)]
+    message = capsys.readouterr().err
+    assert "iris resume" in message and "updates.learning_rate=" in message
+    assert "env.game can't change" in refused(capsys, *resume, "env.game=Pong")
+    assert cli.main([*resume, f"{rate}=1e-4", "training.epochs=1"]) == 0
+    config = Run.open(state.run.path).config
+    assert config.tokenizer.updates.learning_rate == 1e-4
+    assert config.training.epochs == 1
+
+
+def test_lpips_is_tried_before_a_run_begins(capsys, tmp_path):
+    weights = f"tokenizer.loss.lpips_weights={tmp_path}/absent.pt"
+    options = ["preset=smoke", "tokenizer/loss=lpips", weights]
+    message = refused(capsys, "train", *options, f"outputs={tmp_path}/runs")
+    assert "absent.pt" in message
+    assert not (tmp_path / "runs").exists()
 
 
 class FullDisk(TrainingState):

@@ -42,6 +42,9 @@ SECTIONS = {
 
 PATHS = ("outputs", "init.path", "tokenizer.loss.lpips_weights")
 
+# Beside *.updates.*: settings that may change when a run is resumed.
+CHANGEABLE = ("training.", "evaluation.", "wandb.", "device", "threads")
+
 # Settings that say where a run takes place and who it is, not what it learns.
 NEUTRAL = (
     *("seed", "env.game", "device", "threads", "outputs", "wandb."),
@@ -73,6 +76,26 @@ def load_config(preset: str = "tutorial", overrides: Sequence[str] = ()) -> Conf
     for name, path in paths.items():
         set_path(config, name, path)
     return check(config)
+
+
+def change_config(config: Config, overrides: Sequence[str]) -> Config:
+    """The config of a run with other settings, of those that may change on the way.
+
+    Raises:
+        ConfigError: an unknown name, a bad value, or a setting that must stay.
+    """
+    settings = OmegaConf.structured(config)
+    for override in map(parse_override, overrides):
+        check_override(override)
+        name = override.key_or_group
+        if not (".updates." in name or name.startswith(CHANGEABLE)):
+            raise ConfigError(
+                f"{name} can't change while a run is under way. What can:"
+                " learning rates, clip_norm and all else in .updates., and"
+                f" {', '.join(CHANGEABLE)}."
+            )
+        place(settings, name, override.value())
+    return check(to_config(settings))
 
 
 def take_paths(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:

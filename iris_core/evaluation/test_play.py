@@ -22,7 +22,7 @@ from iris_core.config.paper import EnvConfig
 from iris_core.data.episode import Episode, EpisodeStats, one_step
 from iris_core.data.frames import to_frames
 from iris_core.data.replay_buffer import Replay
-from iris_core.envs.game import action_meanings
+from iris_core.envs.game import action_meanings, check_rewards
 from iris_core.envs.vector import make_vector, most_test_steps
 from iris_core.pretrained import load_agent
 from iris_core.runtime.cuda_graphs import fast
@@ -85,6 +85,7 @@ class TestEpisodes:
         """Take actions (N,); returns which environments began a new episode, (N,)."""
         before = self.pixels.copy()
         self.pixels, rewards, terminated, truncated, _ = self.envs.step(actions)
+        check_rewards(rewards)
         self.lengths += 1
         truncated = truncated | (self.lengths >= self.limit) & ~terminated
         counted = [

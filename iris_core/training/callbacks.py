@@ -130,6 +130,7 @@ class CheckpointWriter(Callback):
     """Saves what the run needs to go on exactly."""
 
     def on_checkpoint(self, state: TrainingState) -> None:
+        state.check_finite()
         checkpoint.save(state)
 
 

@@ -46,7 +46,8 @@ def train(
 
     Raises:
         ConfigError: an unknown setting, a bad value, no such device or game.
-        DivergedError: a loss is not finite; the last checkpoint is as it was.
+        DivergedError: a loss or a weight is not finite; the last checkpoint, if there
+            is one, is as it was.
     """
     with start(load_config(preset, overrides)) as state:
         return TrainedRun(state.run, train_state(state, callbacks))
@@ -60,10 +61,18 @@ def start(config: Config) -> Iterator[TrainingState]:
     with run.writing():
         try:
             state = TrainingState(config, run)
+            try_what_it_needs(state)
         except BaseException:  # an unknown game, no such device, Ctrl-C
             run.discard()
             raise
         yield state
+
+
+def try_what_it_needs(state: TrainingState) -> None:
+    """ConfigError for what would else be missed after hours: LPIPS's weights."""
+    tokenizer = state.config.tokenizer
+    if tokenizer.loss.perceptual > 0 and tokenizer.updates.steps_per_epoch > 0:
+        state.agent.tokenizer.perceptual_network(state.device)
 
 
 def train_state(state: TrainingState, callbacks: Sequence[Callback] = ()) -> Result:

@@ -62,8 +62,8 @@ class Trainer:
             result.interrupted = True
         except DivergedError as error:
             raise DivergedError(
-                f"{error} in epoch {state.progress.epoch}. The last good checkpoint is "
-                "kept; a lower learning rate or clip_norm may help."
+                f"{error} in epoch {state.progress.epoch}. A lower learning rate or "
+                "clip_norm may help."
             ) from error
         finally:
             self.notify("on_exit")

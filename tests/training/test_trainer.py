@@ -27,6 +27,7 @@ from running import (
 from iris_core.agent import Agent
 from iris_core.config import ConfigError
 from iris_core.data.episode import Episode
+from iris_core.envs import CatchEnv
 from iris_core.runtime.run_folder import Run
 from iris_core.training import checkpoint
 from iris_core.training.callback import Callback
@@ -448,3 +449,36 @@ def test_a_run_needs_no_callbacks(finished, tmp_path):
     assert Trainer(state, []).run().returns is None
     assert same(state.agent.state_dict(), finished[0].agent.state_dict())
     assert len(default_callbacks()) == 4
+
+
+class BreaksTheLastWeight(Callback):
+    """After the last update of epoch 2, where no loss tells."""
+
+    def on_epoch_end(self, state, metrics) -> None:
+        if state.progress.epoch == 2:
+            state.agent.actor_critic.critic_linear.bias.data.fill_(math.nan)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    state = make_state(tmp_path, "evaluation.every=9")
+    with pytest.raises(DivergedError, match="actor_critic.critic_linear.bias"):
+        train(state, BreaksTheLastWeight())
+    state = resume(state)
+    assert place_of(state) == (2, "collect", 0)
+    state.check_finite()
+
+
+@pytest.mark.parametrize("reward", [math.nan, math.inf, 1e39])
+def test_a_reward_that_is_no_number_stops_the_run(reward, tmp_path, monkeypatch):
+    state = make_state(tmp_path)
+    run_to(state, (2, "collect", 2))
+    step, steps = CatchEnv.step, state.replay.num_steps
+
+    def broken(self, action):
+        frame, _, *rest = step(self, action)
+        return frame, reward, *rest
+
+    monkeypatch.setattr(CatchEnv, "step", broken)
+    with pytest.raises(ConfigError, match="rewards must be finite"):
+        train(state)
+    assert state.replay.num_steps == steps
