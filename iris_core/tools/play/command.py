@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tqdm.auto import tqdm
+
 from iris_core.config.setting import ConfigError
 from iris_core.tools.play import recording
 from iris_core.tools.play.options import MODES
@@ -103,7 +105,7 @@ def open_session(args: argparse.Namespace) -> tuple[Session, Path]:
 
 def advance(session: Session, steps: int) -> None:
     """Play some steps, or to the end."""
-    for _ in range(steps):
+    for _ in tqdm(range(steps), desc="play", unit="step", leave=False):
         if not session.cursor.obs.end:
             session.advance()
 
@@ -113,9 +115,9 @@ def write(session: Session, path: Path, args: argparse.Namespace) -> None:
     if path.suffix == ".png":
         recording.save_sheet(session, session.line, path)
     else:
-        recording.save_video(
-            recording.render_nodes(session, session.line, args.panels), path, args.fps
-        )
+        nodes = tqdm(session.line, desc="video", unit="frame", leave=False)
+        frames = recording.render_nodes(session, nodes, args.panels)
+        recording.save_video(frames, path, args.fps)
 
 
 def has_display() -> bool:
