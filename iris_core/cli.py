@@ -12,7 +12,8 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import Field
+from contextlib import suppress
+from dataclasses import Field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,22 @@ from iris_core.config.setting import ConfigError, shown, walk
 from iris_core.runtime.command_line import (
     BAD_INPUT,
     INTERRUPTED,
+    a_path,
+    a_seed,
+    a_temperature,
     add_agent,
     add_overrides,
     at_least_one,
+    draw_into_files,
+    fault,
+    lacks_memory,
+    prepare_streams,
 )
 from iris_core.tools.command import add_tools, record_score, where_to_record
 
 if TYPE_CHECKING:
     from iris_core.agent import Agent
+    from iris_core.runtime.run_folder import Run
     from iris_core.training.state import TrainingState
 
 EXAMPLES = """\
@@ -48,12 +57,22 @@ examples:
   iris sweep games=Pong,Boxing seeds=3          six runs, side by side with Ray
 """
 
+DIVERGED = " NAME.updates.learning_rate=LOWER"
+SMALLER = (
+    "That is more memory than there is: make the networks (channels, embed_dim,"
+    " vocab_size, num_layers) or the batches smaller, or take fewer environments."
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (by default the shell's); returns the exit code."""
+    prepare_streams()
+    draw_into_files()
     parser = build_parser()
     args, extra = parser.parse_known_args(argv)
     if args.command is None:
+        if extra:
+            parser.error(f"unrecognized arguments: {' '.join(extra)}")
         parser.print_help()
         return 0
     place_extra(args, extra)
@@ -70,6 +89,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `iris settings | head`: the reader has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a file that may not be read
+        print(f"iris {args.command}: {fault(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        print(f"iris {args.command}: {error}\n{SMALLER}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -102,6 +129,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add(resume, "resume", "continue a run that stopped, exactly")
     command.add_argument("folder", metavar="RUN", help="its run folder")
+    command.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="name=value",
+        help="settings to go on with, e.g. tokenizer.updates.learning_rate=1e-4",
+    )
     add_device_option(command)
 
     command = add(evaluate, "eval", "play test episodes with a trained agent")
@@ -126,10 +159,10 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--envs", type=at_least_one, default=8, metavar="N", help="played side by side"
     )
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=a_seed, default=0)
     command.add_argument(
         "--temperature",
-        type=float,
+        type=a_temperature,
         help="of the policy's sampling; by default evaluation.temperature",
     )
     command.add_argument(
@@ -141,11 +174,11 @@ def add_eval_options(command: argparse.ArgumentParser) -> None:
     )
     add_device_option(command)
     command.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the JSON here, not to stdout"
+        "--out", type=a_path, metavar="FILE", help="write the JSON here, not to stdout"
     )
     command.add_argument(
         "--record",
-        type=Path,
+        type=a_path,
         metavar="FILE",
         help="the table of own runs that the score is added to, which `iris figures`"
         " draws; by default results/runs/scores.csv",
@@ -178,19 +211,29 @@ def train(args: argparse.Namespace) -> int:
         return 0
     from iris_core.training.train import start
 
-    state = start(config)
-    print(f"run folder: {state.run.path}")
-    return finish(state)
+    with start(config) as state:
+        print(f"run folder: {state.run.path}")
+        return finish(state)
 
 
 def resume(args: argparse.Namespace) -> int:
-    """iris resume RUN [--device DEVICE]"""
+    """iris resume RUN [overrides] [--device DEVICE]"""
+    from iris_core.config import config_to_yaml
+    from iris_core.config.load import change_config
+    from iris_core.runtime.files import write_atomic
     from iris_core.runtime.run_folder import Run
     from iris_core.training import checkpoint
 
     run = Run.open(args.folder)
+    if args.overrides:
+        run = replace(run, config=change_config(run.config, args.overrides))
+    kept = config_to_yaml(run.config)
     run.config.device = args.device or run.config.device
-    return finish(checkpoint.resume(run))
+    with run.writing():
+        state = checkpoint.resume(run)
+        if args.overrides:
+            write_atomic(run.path / "config.yaml", kept)
+        return finish(state)
 
 
 def finish(state: TrainingState) -> int:
@@ -202,12 +245,26 @@ def finish(state: TrainingState) -> int:
     try:
         result = train_state(state)
     except DivergedError as error:
-        print(f"iris: {error}\nTo go on from there: {command}", file=sys.stderr)
+        print(f"iris: {error}\n{way_on(state.run, DIVERGED)}", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        with suppress(OSError):  # where nobody reads it either
+            print(f"iris: {fault(error)}.\n{way_on(state.run)}", file=sys.stderr)
         return BAD_INPUT
     if result.interrupted:
         print(f"\nInterrupted and saved. To continue: {command}")
         return INTERRUPTED
     return 0
+
+
+def way_on(run: Run, how: str = "") -> str:
+    """How to go on with a run that stopped, if anything was saved; how: with what."""
+    from iris_core.training.checkpoint import FILE
+
+    if not (run.checkpoints / FILE).is_file():
+        return "Nothing was saved yet: start again with iris train."
+    command = f"iris resume {shlex.quote(str(run.path))}{how}"
+    return f"What was saved before is whole. When that is mended, go on with: {command}"
 
 
 def evaluate(args: argparse.Namespace) -> int:

@@ -8,8 +8,13 @@ buffers that are rebuilt. Sizes are read off the tensors' shapes.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor
@@ -17,6 +22,7 @@ from torch import Tensor
 from iris_core.agent import Agent, outline
 from iris_core.config.check import check, nearest
 from iris_core.config.departures import Config
+from iris_core.config.paths import user_path
 from iris_core.config.setting import ConfigError
 from iris_core.envs import ATARI_100K
 from iris_core.models.vqgan import FRAME_SIZE
@@ -74,7 +80,7 @@ def load_agent(source: str | Path, device: str = "cpu") -> Agent:
 
 def agent_path(source: str | Path) -> Path:
     """Where the agent of a name is, or of a path: a file, or a run folder."""
-    name, path = str(source), Path(source).expanduser()
+    name, path = str(source), user_path(source)
     if path.is_file() or (path / "config.yaml").is_file():
         return path
     if name in shipped_agents():
@@ -228,17 +234,46 @@ def _indices(tensors: Mapping[str, Tensor], pattern: str) -> set[int]:
     return {int(match[1]) for match in matches if match}
 
 
+def check_network(address: str, seconds: float = 4.0) -> None:
+    """OSError unless a host answers at once: its client would try for half a minute.
+
+    Through a proxy nothing can be said, and nothing is.
+    """
+    if getproxies():
+        return
+    found = urlsplit(address)
+    port = found.port or (80 if found.scheme == "http" else 443)
+    answered = Event()
+
+    def connect() -> None:  # in a thread, for looking up a name knows no time limit
+        with suppress(OSError):
+            socket.create_connection((found.hostname, port), seconds).close()
+            answered.set()
+
+    thread = Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answered.is_set():
+        raise ConnectionError(f"{found.hostname} does not answer")
+
+
 def _download(game: str) -> Path:
     try:
-        from huggingface_hub import hf_hub_download
+        import huggingface_hub
     except ImportError as error:
         raise ConfigError(
             "published agents are downloaded with huggingface_hub:"
             " pip install 'iris_core[published]', or give the path of a file"
         ) from error
     filename = f"pretrained_models/{game}.pt"
+    kept = huggingface_hub.try_to_load_from_cache(REPOSITORY, filename)
+    if isinstance(kept, str):
+        return Path(kept)
     try:
-        return Path(hf_hub_download(repo_id=REPOSITORY, filename=filename))
+        check_network(huggingface_hub.constants.ENDPOINT)
+        return Path(
+            huggingface_hub.hf_hub_download(repo_id=REPOSITORY, filename=filename)
+        )
     except Exception as error:  # the client lets many kinds through
         raise ConfigError(
             f"{filename} of {REPOSITORY} cannot be downloaded ({type(error).__name__})"

@@ -139,8 +139,7 @@ def test_a_mistyped_option(capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["train", "--gpu"])
     assert caught.value.code == 2
-    with pytest.raises(SystemExit):
-        cli.main(["resume", "a", "b"])
+    assert "no such run folder: a" in refused(capsys, "resume", "a", "b")
     with pytest.raises(SystemExit):
         cli.main(["learn"])
 
@@ -205,10 +204,13 @@ def test_eval_of_a_truncated_agent(capsys, tmp_path):
     assert "cut" in refused(capsys, "eval", str(path))
 
 
-@pytest.mark.parametrize("option", [["--temperature", "0"], ["--device", "gpu"]])
-def test_eval_out_of_range(option, capsys, tmp_path):
+def test_eval_out_of_range(capsys, tmp_path):
     path = small_agent(tmp_path / "agent.safetensors")
-    assert option[0][2:] in refused(capsys, "eval", str(path), *option)
+    assert "device" in refused(capsys, "eval", str(path), "--device", "gpu")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["eval", str(path), "--temperature", "0"])
+    assert caught.value.code == cli.BAD_INPUT
+    assert "--temperature: got '0'" in capsys.readouterr().err
 
 
 def test_eval_gives_one_json(capsys, tmp_path):
@@ -303,11 +305,53 @@ def test_an_interrupted_training_says_how_to_continue(capsys, tmp_path):
     assert f"iris resume '{state.run.path}'" in capsys.readouterr().out
 
 
-def test_a_diverged_training_says_so(capsys, tmp_path):
-    state = make_state(tmp_path, "tokenizer.updates.learning_rate=1e30")
+def test_a_diverged_training_goes_on_with_a_lower_rate(capsys, tmp_path):
+    rate = "tokenizer.updates.learning_rate"
+    state = make_state(tmp_path, f"{rate}=1e30", "collection.warm_start_steps=0")
     assert cli.finish(state) == cli.BAD_INPUT
     message = capsys.readouterr().err
-    assert "of the tokenizer became" in message and "iris resume" in message
+    assert "of the tokenizer became" in message
+    assert "Nothing was saved yet" in message and "iris resume" not in message
+    state = make_state(tmp_path, f"{rate}=1e30")  # with a warm start
+    assert cli.finish(state) == cli.BAD_INPUT
+    resume = ["resume", str(state.run.path)]
+    message = capsys.readouterr().err
+    assert "iris resume" in message and "updates.learning_rate=" in message
+    assert "env.game can't change" in refused(capsys, *resume, "env.game=Pong")
+    assert cli.main([*resume, f"{rate}=1e-4", "training.epochs=1"]) == 0
+    config = Run.open(state.run.path).config
+    assert config.tokenizer.updates.learning_rate == 1e-4
+    assert config.training.epochs == 1
+
+
+def test_lpips_is_tried_before_a_run_begins(capsys, tmp_path):
+    weights = f"tokenizer.loss.lpips_weights={tmp_path}/absent.pt"
+    options = ["preset=smoke", "tokenizer/loss=lpips", weights]
+    message = refused(capsys, "train", *options, f"outputs={tmp_path}/runs")
+    assert "absent.pt" in message
+    assert not (tmp_path / "runs").exists()
+
+
+class FullDisk(TrainingState):
+    """Can't save its agent from an epoch on."""
+
+    full_from: int
+
+    def save_agent(self, path: Path) -> None:
+        if self.progress.epoch >= self.full_from:
+            raise OSError(28, "No space left on device", str(path))
+        super().save_agent(path)
+
+
+@pytest.mark.parametrize(("epoch", "way_on"), [(3, "iris resume"), (1, "iris train")])
+def test_a_full_disk(epoch, way_on, capsys, tmp_path):
+    state = make_state(tmp_path, "evaluation.every=9", "collection.warm_start_steps=0")
+    state.__class__, state.full_from = FullDisk, epoch
+    if epoch == 1:
+        state.replay.save = state.save_agent  # the first thing that is written
+    assert cli.finish(state) == cli.BAD_INPUT
+    message = capsys.readouterr().err
+    assert "No space left on device" in message and way_on in message
 
 
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch):

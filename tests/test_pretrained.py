@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from torch import Tensor
 
+from iris_core import pretrained
 from iris_core.agent import Agent
 from iris_core.config import Config, ConfigError, departures, load_config
 from iris_core.models.lpips import LPIPS, load_lpips
@@ -168,6 +171,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     """In place of Hugging Face's."""
     hub = Hub(tmp_path)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub.download)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(pretrained, "check_network", lambda _: None)
     return hub
 
 
@@ -195,6 +200,18 @@ def test_download_fails(error: Exception, hub: Hub) -> None:
         load_published("Breakout")
     with pytest.raises(ConfigError, match="the paper's 26"):  # it is not even asked
         load_published("Pitfall")
+
+
+def test_the_network_is_asked_before_a_client_that_waits(monkeypatch) -> None:
+    monkeypatch.setattr(pretrained, "getproxies", lambda: {})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        pretrained.check_network(f"http://127.0.0.1:{port}")
+    started = time.perf_counter()
+    for address in (f"http://127.0.0.1:{port}", "https://no.such.host.invalid"):
+        with pytest.raises(ConnectionError, match="does not answer"):
+            pretrained.check_network(address, seconds=1.0)
+    assert time.perf_counter() - started < 3
 
 
 # Agents by name or path

@@ -17,6 +17,8 @@ from iris_core.config.departures import (
 )
 from iris_core.config.setting import ConfigError, shown, walk
 
+MOST = 2**32 - 1  # of any whole number: what is larger is a slip, or runs for ever
+WIDEST = 16_384  # of a list: widths and channels
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 GROUPNORM_GROUPS = 32  # of the paper's convolutions: their channels must divide by it
 
@@ -59,6 +61,8 @@ def bad_value(name: str, value: Any, field: Field[Any]) -> str:
     about = field.metadata.get("about", "")
     shown = repr(value) if isinstance(value, str) else str(value)
     hint = ""
+    if isinstance(value, int) and value > MOST:
+        hint = f" No setting goes beyond {MOST}."
     if isinstance(value, str):
         hint = nearest(value, map(str, field.metadata.get("choices", ())))
     return f"{name}: got {shown}, expected {valid_range(field)} ({about}).{hint}"
@@ -70,8 +74,10 @@ def in_range(value: Any, field: Field[Any]) -> bool:
     if meta.get("choices"):
         return value in meta["choices"]
     if isinstance(value, list):
-        return all(item >= 1 for item in value)
+        return len(value) <= 64 and all(1 <= item <= WIDEST for item in value)
     if isinstance(value, float) and not math.isfinite(value):
+        return False
+    if isinstance(value, int) and value > MOST:
         return False
     low, high = meta.get("low"), meta.get("high")
     return (low is None or value >= low) and (high is None or value <= high)
@@ -93,6 +99,11 @@ def conflicts(config: Config) -> Iterable[str]:
         yield f"device: got {config.device!r}, expected auto, cpu, mps, cuda or cuda:0."
     if config.tokenizer.architecture == "vqgan":
         yield from vqgan_conflicts(config.tokenizer)
+    if not (config.collection.epochs or config.collection.warm_start_steps):
+        yield (
+            "collection.epochs=0 and collection.warm_start_steps=0: nothing would be"
+            " played, and there is nothing to learn from. Give one of them more."
+        )
     yield from world_model_conflicts(config.world_model)
     yield from actor_critic_conflicts(config.actor_critic)
 

@@ -288,7 +288,9 @@ class Config:
         " CPU that multiplies faster in bf16",
         choices=("cuda", "always", "never", "measured"),
     )
-    threads: int = setting(0, "CPU threads torch may use; 0: torch decides", low=0)
+    threads: int = setting(
+        0, "CPU threads torch may use; 0: torch decides", low=0, high=4_096
+    )
     outputs: str = setting("outputs", "folder that run folders are made in")
     env: EnvConfig = part(EnvConfig)
     tokenizer: TokenizerConfig = part(TokenizerConfig)

@@ -8,6 +8,7 @@ The shell and a notebook give the same config:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, reduce
@@ -25,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from iris_core.config.check import bad_value, check, nearest
 from iris_core.config.departures import Config
+from iris_core.config.paths import user_path
 from iris_core.config.setting import ConfigError, shown, walk
 from iris_core.config.yaml_file import read_yaml
 
@@ -38,6 +40,11 @@ SECTIONS = {
     for name in SETTINGS
     for depth in range(1, name.count(".") + 1)
 }
+
+PATHS = ("outputs", "init.path", "tokenizer.loss.lpips_weights")
+
+# Beside *.updates.*: settings that may change when a run is resumed.
+CHANGEABLE = ("training.", "evaluation.", "wandb.", "device", "threads")
 
 # Settings that say where a run takes place and who it is, not what it learns.
 NEUTRAL = (
@@ -59,13 +66,62 @@ def load_config(preset: str = "tutorial", overrides: Sequence[str] = ()) -> Conf
     """
     if isinstance(overrides, str):
         raise ConfigError(f'overrides must be a list of texts: ["{overrides}"]')
+    paths, overrides = take_paths(overrides)
     parsed = [parse_override(text) for text in overrides]
     for override in parsed:
         check_override(override)
     if "preset" not in {override.key_or_group for override in parsed}:
         check_option("preset", preset)
         overrides = [f"preset={preset}", *overrides]
-    return check(to_config(compose_settings(list(overrides))))
+    config = to_config(compose_settings(list(overrides)))
+    for name, path in paths.items():
+        set_path(config, name, path)
+    return check(config)
+
+
+def change_config(config: Config, overrides: Sequence[str]) -> Config:
+    """The config of a run with other settings, of those that may change on the way.
+
+    Raises:
+        ConfigError: an unknown name, a bad value, or a setting that must stay.
+    """
+    settings = OmegaConf.structured(config)
+    for override in map(parse_override, overrides):
+        check_override(override)
+        name = override.key_or_group
+        if not (".updates." in name or name.startswith(CHANGEABLE)):
+            raise ConfigError(
+                f"{name} can't change while a run is under way. What can:"
+                " learning rates, clip_norm and all else in .updates., and"
+                f" {', '.join(CHANGEABLE)}."
+            )
+        place(settings, name, override.value())
+    return check(to_config(settings))
+
+
+def take_paths(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Paths by their settings, and the other overrides, which Hydra reads: its grammar
+    would want quotes around much that a path may have."""
+    paths, others = {}, []
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        if equals and name in PATHS:
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            paths[name] = value[1:-1] if quoted else value
+        else:
+            others.append(text)
+    return paths, others
+
+
+def set_path(config: Config, name: str, text: str) -> None:
+    """Set a setting that is a path; ConfigError if it can't be one."""
+    if "${" in text or (not text and name == "outputs"):
+        raise ConfigError(f"{name}: got {text!r}, expected a path.")
+    path = str(user_path(text)) if text else ""
+    if name == "tokenizer.loss.lpips_weights" and path != "download":
+        path = os.path.abspath(path)  # a run may be resumed from elsewhere
+    *groups, last = name.split(".")
+    setattr(reduce(getattr, groups, config), last, path)
 
 
 def compose_settings(overrides: list[str]) -> DictConfig:

@@ -19,16 +19,16 @@ class EnvConfig:
         "Breakout", "ALE game, e.g. Breakout; or a toy game: Catch, CoarseCatch"
     )
     num_envs: int = setting(
-        1, "environments stepped side by side while collecting", low=1
+        1, "environments stepped side by side while collecting", low=1, high=1_024
     )
-    frame_skip: int = setting(4, "raw frames an action is held for", low=1)
+    frame_skip: int = setting(4, "raw frames an action is held for", low=1, high=10_000)
     noop_max: int = setting(
-        30, "at most this many no-ops after a reset (training)", low=1
+        30, "at most this many no-ops after a reset (training)", low=1, high=10_000
     )
     max_raw_frames: int = setting(20_000, "raw frames in a training episode", low=1)
     end_on_life_loss: bool = setting(True, "a lost life ends a training episode")
     test_noop_max: int = setting(
-        1, "at most this many no-ops after a reset (test)", low=1
+        1, "at most this many no-ops after a reset (test)", low=1, high=10_000
     )
     test_max_raw_frames: int = setting(108_000, "raw frames in a test episode", low=1)
 
@@ -41,7 +41,7 @@ class UpdatesConfig:
         5, "first trained in the epoch after this one", low=0
     )
     steps_per_epoch: int = setting(200, "updates an epoch", low=0)
-    batch_size: int = setting(256, "samples in an update", low=1)
+    batch_size: int = setting(256, "samples in an update", low=1, high=65_536)
     learning_rate: float = setting(1e-4, "Adam's step size", low=0.0)
     clip_norm: float = setting(10.0, "largest norm of the gradient", low=0.0)
 
@@ -74,14 +74,16 @@ class TokenizerConfig:
     """The discrete autoencoder (section 2.1, table 3)."""
 
     vocab_size: int = setting(512, "codes in the codebook, N", low=2, high=2**15)
-    embed_dim: int = setting(512, "size of a code, d", low=1)
-    z_channels: int = setting(512, "channels of the encoder's output", low=1)
-    channels: int = setting(64, "channels of the convolutions", low=1)
+    embed_dim: int = setting(512, "size of a code, d", low=1, high=16_384)
+    z_channels: int = setting(
+        512, "channels of the encoder's output", low=1, high=16_384
+    )
+    channels: int = setting(64, "channels of the convolutions", low=1, high=16_384)
     levels: int = setting(
         5, "resolutions: 64, 32, 16, 8, 4; one token a cell of the last", low=1, high=6
     )
     num_res_blocks: int = setting(
-        2, "residual blocks a level (decoder: one more)", low=1, high=100
+        2, "residual blocks a level (decoder: one more)", low=1, high=64
     )
     attention_resolutions: list[int] = setting(
         [8, 16], "self-attention at these widths"
@@ -95,11 +97,11 @@ class WorldModelConfig:
     """The Transformer over tokens and actions (section 2.2, table 4)."""
 
     max_blocks: int = setting(
-        20, "frames the Transformer remembers, and training length", low=2
+        20, "frames the Transformer remembers, and training length", low=2, high=10_000
     )
-    num_layers: int = setting(10, "Transformer layers", low=1, high=1000)
-    num_heads: int = setting(4, "attention heads", low=1)
-    embed_dim: int = setting(256, "width", low=1)
+    num_layers: int = setting(10, "Transformer layers", low=1, high=256)
+    num_heads: int = setting(4, "attention heads", low=1, high=1_024)
+    embed_dim: int = setting(256, "width", low=1, high=16_384)
     dropout: float = setting(
         0.1, "embedding, attention and residual dropout", low=0.0, high=0.99
     )
@@ -113,9 +115,11 @@ class ActorCriticConfig:
     """The policy and value network and how it learns in imagination (section 2.3)."""
 
     channels: list[int] = setting([32, 32, 64, 64], "channels of the convolutions")
-    lstm_dim: int = setting(512, "cells of the LSTM", low=1)
-    burn_in: int = setting(20, "frames the LSTM sees before a dream starts", low=0)
-    horizon: int = setting(20, "imagined steps in a rollout, H", low=2)
+    lstm_dim: int = setting(512, "cells of the LSTM", low=1, high=16_384)
+    burn_in: int = setting(
+        20, "frames the LSTM sees before a dream starts", low=0, high=10_000
+    )
+    horizon: int = setting(20, "imagined steps in a rollout, H", low=2, high=10_000)
     gamma: float = setting(0.995, "discount", low=0.0, high=1.0)
     lam: float = setting(
         0.95, "mix of one-step and long returns, lambda", low=0.0, high=1.0
@@ -146,7 +150,7 @@ class EvaluationConfig:
     episodes: int = setting(
         16, "test episodes in each; the frames of the first 16 are kept", low=1
     )
-    num_envs: int = setting(8, "test environments side by side", low=1)
+    num_envs: int = setting(8, "test environments side by side", low=1, high=1_024)
     temperature: float = setting(0.5, "of the policy's sampling in tests", low=1e-6)
     epsilon: float = setting(
         0.0, "chance of a random action in tests", low=0.0, high=1.0

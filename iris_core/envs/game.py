@@ -12,6 +12,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from iris_core.config.setting import ConfigError
+
 FRAME_SHAPE = (64, 64, 3)
 METADATA = {"render_modes": ["rgb_array"], "render_fps": 15}
 
@@ -87,3 +89,12 @@ def as_game(env: gym.Env) -> Game:
     if not isinstance(game, Game):
         raise TypeError(f"{game} is not a game of iris_core.envs: use make_env().")
     return game
+
+
+def check_rewards(rewards: np.ndarray) -> None:
+    """ConfigError for what no agent can learn from: nan, or beyond float32."""
+    if not (np.abs(rewards) <= np.finfo(np.float32).max).all():
+        raise ConfigError(
+            f"The game paid {rewards.tolist()}: rewards must be finite numbers. What"
+            " was played before is kept; mend the game."
+        )

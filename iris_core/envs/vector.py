@@ -32,6 +32,12 @@ def make_env(config: EnvConfig, mode: Mode) -> Game:
     )
 
 
+def most_test_steps(config: EnvConfig) -> int:
+    """Agent steps after which a test episode is cut short, also of a game that would
+    never end."""
+    return -(-config.test_max_raw_frames // config.frame_skip)
+
+
 def make_vector(
     config: EnvConfig,
     mode: Mode,

@@ -20,10 +20,15 @@ import numpy as np
 
 from iris_core.config.paper import EnvConfig
 from iris_core.envs.game import Game
-from iris_core.envs.vector import make_env
+from iris_core.envs.vector import make_env, most_test_steps
 
 SCAN_RAW_FRAMES = 18_000  # five minutes of play, at 60 a second
 Choose = Callable[[np.random.Generator], int]
+EachStep = Callable[[], None]
+
+
+def go_on() -> None:
+    """Called before a step, and does not stop it."""
 
 
 class BestConstant(NamedTuple):
@@ -35,11 +40,16 @@ class BestConstant(NamedTuple):
 
 
 def play_fixed(
-    config: EnvConfig, choose: Choose, episodes: int, seed: int
+    config: EnvConfig,
+    choose: Choose,
+    episodes: int,
+    seed: int,
+    each_step: EachStep = go_on,
 ) -> np.ndarray:
     """Returns of test episodes, float64 (episodes,), under a policy that sees nothing.
 
     `choose` draws an action with a generator that is seeded for each episode.
+    each_step: called before every step, here and below; may raise to stop.
     """
     env = _blind_env(config)
     returns = np.zeros(episodes)
@@ -47,18 +57,26 @@ def play_fixed(
         env.reset(seed=seed + i)
         # The 1 keeps this generator apart from the game's own, seeded seed + i.
         rng = np.random.default_rng((seed + i, 1))
-        returns[i] = _finish_episode(env, partial(choose, rng))
+        returns[i] = _finish_episode(env, config, partial(choose, rng), each_step)
     return returns
 
 
-def random_returns(config: EnvConfig, episodes: int, seed: int) -> np.ndarray:
+def random_returns(
+    config: EnvConfig, episodes: int, seed: int, each_step: EachStep = go_on
+) -> np.ndarray:
     """Returns of test episodes of uniformly random actions, float64 (episodes,)."""
     actions = int(_blind_env(config).action_space.n)
-    return play_fixed(config, lambda rng: int(rng.integers(actions)), episodes, seed)
+    return play_fixed(
+        config, lambda rng: int(rng.integers(actions)), episodes, seed, each_step
+    )
 
 
 def blind_returns(
-    config: EnvConfig, shares: np.ndarray, episodes: int, seed: int
+    config: EnvConfig,
+    shares: np.ndarray,
+    episodes: int,
+    seed: int,
+    each_step: EachStep = go_on,
 ) -> np.ndarray:
     """Returns of test episodes of actions drawn with given shares (num_actions,).
 
@@ -67,7 +85,11 @@ def blind_returns(
     """
     actions = len(shares)
     return play_fixed(
-        config, lambda rng: int(rng.choice(actions, p=shares)), episodes, seed
+        config,
+        lambda rng: int(rng.choice(actions, p=shares)),
+        episodes,
+        seed,
+        each_step,
     )
 
 
@@ -88,12 +110,16 @@ def open_loop_returns(
     for i in range(len(recorded)):
         actions = cycle(recorded[(i + 1) % len(recorded)].tolist())
         env.reset(seed=seed + i)
-        returns[i] = _finish_episode(env, partial(next, actions))
+        returns[i] = _finish_episode(env, config, partial(next, actions))
     return returns
 
 
 def constant_returns(
-    config: EnvConfig, action: int, episodes: int, seed: int
+    config: EnvConfig,
+    action: int,
+    episodes: int,
+    seed: int,
+    each_step: EachStep = go_on,
 ) -> np.ndarray:
     """Returns of test episodes of one action held, float64 (episodes,).
 
@@ -107,13 +133,17 @@ def constant_returns(
         env.reset(seed=seed + i)
         start = env.fingerprint()
         if start not in known:
-            known[start] = _finish_episode(env, lambda: action)
+            known[start] = _finish_episode(env, config, lambda: action, each_step)
         returns[i] = known[start]
     return returns
 
 
 def best_constant_action(
-    config: EnvConfig, episodes: int, seed: int, scan_episodes: int = 2
+    config: EnvConfig,
+    episodes: int,
+    seed: int,
+    scan_episodes: int = 2,
+    each_step: EachStep = go_on,
 ) -> BestConstant:
     """The action with the best mean over `scan_episodes`, and its returns.
 
@@ -124,11 +154,11 @@ def best_constant_action(
     limit = min(SCAN_RAW_FRAMES, config.test_max_raw_frames)
     short = replace(config, test_max_raw_frames=limit)
     scan = [
-        constant_returns(short, action, scan_episodes, seed).mean()
+        constant_returns(short, action, scan_episodes, seed, each_step).mean()
         for action in range(len(meanings))
     ]
     best = int(np.argmax(scan))
-    returns = constant_returns(config, best, episodes, seed)
+    returns = constant_returns(config, best, episodes, seed, each_step)
     return BestConstant(best, meanings[best], returns)
 
 
@@ -138,10 +168,17 @@ def _blind_env(config: EnvConfig) -> Game:
     return env
 
 
-def _finish_episode(env: Game, choose: Callable[[], int]) -> float:
-    total, done = 0.0, False
-    while not done:
+def _finish_episode(
+    env: Game,
+    config: EnvConfig,
+    choose: Callable[[], int],
+    each_step: EachStep = go_on,
+) -> float:
+    total = 0.0
+    for _ in range(most_test_steps(config)):
+        each_step()
         _, reward, terminated, truncated, _ = env.step(choose())
         total += reward
-        done = terminated or truncated
+        if terminated or truncated:
+            break
     return total

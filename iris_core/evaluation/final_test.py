@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from iris_core.agent import Agent
 from iris_core.config.departures import Config
@@ -41,24 +42,33 @@ def final_test(
         keep=1,
         each_step=each_step,
     )
-    table = baselines(config, played.shares) if test.final_baselines else []
+    shares = played.shares
+    table = baselines(config, shares, each_step) if test.final_baselines else []
     table.append(row(OWN, played.returns))
     if env.game in REFERENCE:
         table.append(("human", REFERENCE[env.game].human, None))
     return played, table
 
 
-def baselines(config: Config, shares: np.ndarray) -> list[Row]:
+def baselines(
+    config: Config, shares: np.ndarray, each_step: Callable[[], None]
+) -> list[Row]:
     """Random play, the best constant action, and this agent's own shares of actions
     (num_actions,) drawn blindly, on the same episodes."""
     env, episodes = config.env, config.evaluation.final_episodes
-    best = best_constant_action(env, episodes, FINAL_SEED)
-    blind = blind_returns(env, shares, episodes, FINAL_SEED)
-    return [
-        row(RANDOM, random_returns(env, episodes, FINAL_SEED)),
-        row(f"{CONSTANT} ({best.meaning})", best.returns),
-        row(BLIND, blind),
-    ]
+    with tqdm(desc="baselines", unit="step", leave=False) as bar:
+
+        def step() -> None:
+            each_step()
+            bar.update()
+
+        best = best_constant_action(env, episodes, FINAL_SEED, each_step=step)
+        blind = blind_returns(env, shares, episodes, FINAL_SEED, step)
+        return [
+            row(RANDOM, random_returns(env, episodes, FINAL_SEED, step)),
+            row(f"{CONSTANT} ({best.meaning})", best.returns),
+            row(BLIND, blind),
+        ]
 
 
 def row(name: str, returns: np.ndarray) -> Row:

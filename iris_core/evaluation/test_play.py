@@ -22,8 +22,8 @@ from iris_core.config.paper import EnvConfig
 from iris_core.data.episode import Episode, EpisodeStats, one_step
 from iris_core.data.frames import to_frames
 from iris_core.data.replay_buffer import Replay
-from iris_core.envs.game import action_meanings
-from iris_core.envs.vector import make_vector
+from iris_core.envs.game import action_meanings, check_rewards
+from iris_core.envs.vector import make_vector, most_test_steps
 from iris_core.pretrained import load_agent
 from iris_core.runtime.cuda_graphs import fast
 from iris_core.runtime.device import autocast_for
@@ -59,12 +59,16 @@ def standard_error(returns: np.ndarray) -> float:
 
 
 class TestEpisodes:
-    """Test episodes under way in a few environments."""
+    """Test episodes under way in a few environments.
+
+    keep: how many episodes keep their frames. limit: steps after which one is cut off.
+    """
 
     def __init__(
-        self, envs: SyncVectorEnv, episodes: int, seed: int, keep: int
+        self, envs: SyncVectorEnv, episodes: int, seed: int, keep: int, limit: int
     ) -> None:
         self.envs = envs
+        self.limit = limit
         self.seed = seed
         self.keep = keep
         self.playing = list(range(envs.num_envs))  # the episode each environment plays
@@ -81,7 +85,9 @@ class TestEpisodes:
         """Take actions (N,); returns which environments began a new episode, (N,)."""
         before = self.pixels.copy()
         self.pixels, rewards, terminated, truncated, _ = self.envs.step(actions)
+        check_rewards(rewards)
         self.lengths += 1
+        truncated = truncated | (self.lengths >= self.limit) & ~terminated
         counted = [
             i for i, episode in enumerate(self.playing) if episode < self.episodes
         ]
@@ -172,7 +178,7 @@ def evaluate(
     num_envs, keep = min(num_envs, episodes), min(keep, episodes)
     envs = make_vector(env, "test", num_envs, AutoresetMode.DISABLED)
     agent.check_game(env.game, action_meanings(envs.envs[0]))
-    play = TestEpisodes(envs, episodes, seed, keep)
+    play = TestEpisodes(envs, episodes, seed, keep, most_test_steps(env))
     with own_randomness(agent.device, seed), autocast_for(agent.config, agent.device):
         play_to_the_end(agent, play, temperature, epsilon, each_step)
     envs.close()

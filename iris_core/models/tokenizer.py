@@ -166,7 +166,8 @@ class Tokenizer(nn.Module):
 
     def perceptual_network(self, device: torch.device) -> LPIPS:
         if not self._lpips:
-            self._lpips.append(load_lpips(self.config.loss.lpips_weights))
+            with torch.random.fork_rng(devices=[]):  # whenever it is loaded
+                self._lpips.append(load_lpips(self.config.loss.lpips_weights))
         return self._lpips[0].to(device)
 
     # What training calls before the first update, and before each later one

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from iris_core.config.paths import user_path
+from iris_core.config.setting import ConfigError
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # what a shell expects after Ctrl-C: 128 + SIGINT
+COLDEST = 1e-6  # temperature; below, logits leave float32
 
 
 def add_overrides(command: argparse.ArgumentParser) -> None:
@@ -29,9 +38,73 @@ def add_agent(command: argparse.ArgumentParser) -> None:
     )
 
 
-def at_least_one(text: str) -> int:
-    """An argparse type: a whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+def a_path(text: str) -> Path:
+    """An argparse type: see `user_path`."""
+    try:
+        return user_path(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """An argparse type: a whole number of a range."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(
+                f"got {text[:40]!r}, expected a whole number from {low} to {high}"
+            )
+        return value
+
     return number
+
+
+at_least_one = whole(1, 1_000_000_000)
+a_seed = whole(0, 2**32 - 1)
+a_port = whole(0, 65_535)
+a_rate = whole(1, 1_000)  # of frames, a second
+
+
+def a_temperature(text: str) -> float:
+    """An argparse type: what sampling can be divided by."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not COLDEST <= value < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"got {text[:40]!r}, expected a number, {COLDEST:g} or more"
+        )
+    return value
+
+
+def fault(error: OSError) -> str:
+    """What the system said, and of which file."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error says that there was not enough memory, here or on a GPU."""
+    words = ("can't allocate memory", "out of memory", "Storage size calculation")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def prepare_streams() -> None:
+    """Let print work where the output is closed, or can't write every letter."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed: keep its number from other files
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        reconfigure = getattr(getattr(sys, name), "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def draw_into_files() -> None:
+    """Have matplotlib open no window, whatever a notebook's shell asks for."""
+    if "matplotlib" not in sys.modules:
+        os.environ["MPLBACKEND"] = "agg"

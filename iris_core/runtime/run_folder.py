@@ -20,7 +20,7 @@ import json
 import platform
 import shutil
 import subprocess
-import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +29,10 @@ from typing import Any
 import torch
 
 from iris_core.config import Config, ConfigError, config_from_yaml, config_to_yaml
+from iris_core.config.paths import user_path
 from iris_core.runtime.device import resolve_device
-from iris_core.runtime.files import write_atomic
+from iris_core.runtime.files import PART, write_atomic
+from iris_core.runtime.run_lock import RunLock
 
 FOLDERS = (
     "checkpoints",
@@ -77,28 +79,41 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
-        """Open an existing run folder, to resume or evaluate it.
+        """Open an existing run folder, to read it; `writing` is to go on with it.
 
         Raises:
-            ConfigError: missing, not a run folder, unreadable, or not writable.
+            ConfigError: missing, not a run folder, or unreadable.
         """
-        path = Path(path).expanduser()
+        path = user_path(path)
         if not path.exists():
             raise ConfigError(f"no such run folder: {path}.{recent(path)}")
         if not (path / "config.yaml").is_file():
             raise ConfigError(
                 f"{path} is not a run folder: it has no config.yaml.{recent(path)}"
             )
-        config = config_from_yaml(path / "config.yaml")
+        return cls(path, config_from_yaml(path / "config.yaml"))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only one who writes here; what a killed process left half is removed.
+
+        Raises:
+            ConfigError: another process trains this run, or it is not writable.
+        """
         try:
+            lock = RunLock(self.path)
             for name in FOLDERS:  # a folder copied by hand may lack the empty ones
-                (path / name).mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=path).close()
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+            for part in self.path.rglob(PART.format(name="*", pid="*")):
+                part.unlink()
         except OSError as error:
             raise ConfigError(
-                f"cannot write to the run folder {path}: {error.strerror}."
+                f"cannot write to the run folder {self.path}: {error.strerror}."
             ) from error
-        return cls(path, config)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def check_whole(self) -> None:
         """ConfigError unless config.yaml has every setting: one that was cut short

@@ -15,6 +15,7 @@ from iris_core.config.setting import ConfigError
 from iris_core.runtime.command_line import (
     BAD_INPUT,
     INTERRUPTED,
+    a_path,
     add_overrides,
     at_least_one,
 )
@@ -63,13 +64,13 @@ def add_figure_options(command: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="FIGURE", help="figures to draw; by default all"
     )
     command.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="by default results/figures"
+        "--out", type=a_path, metavar="FOLDER", help="by default results/figures"
     )
     command.add_argument(
-        "--scores", type=Path, metavar="FILE", help="a .csv or .json of scores to add"
+        "--scores", type=a_path, metavar="FILE", help="a .csv or .json of scores to add"
     )
     command.add_argument(
-        "--own", type=Path, metavar="PATH", help="own runs; by default results/runs"
+        "--own", type=a_path, metavar="PATH", help="own runs; by default results/runs"
     )
     command.add_argument(
         "--algorithms",

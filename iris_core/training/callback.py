@@ -41,7 +41,8 @@ class Callback:
         """After an epoch's phases; a callback may add to its metrics."""
 
     def on_checkpoint(self, state: TrainingState) -> None:
-        """When the state should be saved: between epochs, and after Ctrl-C."""
+        """When the state should be saved: after the warm start, between epochs, and
+        after Ctrl-C."""
 
     def on_train_end(self, state: TrainingState, result: Result) -> None:
         """After the last epoch; a callback may fill in the result."""

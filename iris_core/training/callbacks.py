@@ -130,6 +130,7 @@ class CheckpointWriter(Callback):
     """Saves what the run needs to go on exactly."""
 
     def on_checkpoint(self, state: TrainingState) -> None:
+        state.check_finite()
         checkpoint.save(state)
 
 
@@ -139,14 +140,15 @@ class FinalTester(Callback):
     def on_train_end(self, state: TrainingState, result: Result) -> None:
         run, agent = state.run, state.agent
         if state.config.evaluation.keep_best and run.best_agent.is_file():
-            best = Agent.load(run.best_agent, state.device)
-            agent.load_state_dict(best.state_dict())
-        state.save_agent(run.agent)
+            # Not into the state: after Ctrl-C, training goes on from the last agent
+            agent = Agent.load(run.best_agent, state.device)
+        state.save_agent(run.agent, agent)
         played, table = final_test(agent, state.config, state.check_stop)
         with own_randomness(state.device, FINAL_SEED), state.autocast:
             save_final_media(agent, run, played.kept[0])
         draw_learning_curve(run, table)
-        write_atomic(run.path / "results.json", results_json(state, played, table))
+        results = results_json(state, agent, played, table)
+        write_atomic(run.path / "results.json", results)
         tqdm.write("\n" + result_table(table))
         result.returns, result.table = played.returns, table
 
@@ -164,9 +166,11 @@ def draw_learning_curve(run: Run, table: Sequence[Row]) -> None:
     save_learning_curve(figure, run.path / "learning_curve.png")
 
 
-def results_json(state: TrainingState, played: Evaluation, table: Sequence[Row]) -> str:
+def results_json(
+    state: TrainingState, agent: Agent, played: Evaluation, table: Sequence[Row]
+) -> str:
     """What results.json says of a run's final test."""
-    progress, record = state.progress, state.agent.training_record
+    progress, record = state.progress, agent.training_record
     assert record is not None  # the agent has just been saved
     game = state.config.env.game
     results = {

@@ -15,6 +15,7 @@ from iris_core.config.departures import CollectionConfig
 from iris_core.data.episode import EpisodeStats, one_step
 from iris_core.data.frames import to_frames
 from iris_core.data.replay_buffer import Replay
+from iris_core.envs.game import check_rewards
 from iris_core.envs.vector import vector_get_state, vector_set_state
 from iris_core.runtime.cuda_graphs import fast
 from iris_core.variants.exploration import StickyRandomPolicy
@@ -82,6 +83,7 @@ class Collector:
         """Take actions (N,); returns rewards (N,), and the episodes that ended."""
         before = self.pixels
         after, rewards, terminated, truncated, _ = self.envs.step(actions)
+        check_rewards(rewards)
         over = []
         for i, id_ in enumerate(self.open):
             piece = one_step(

@@ -156,7 +156,7 @@ class WandbLogger:
     """The same numbers for Weights & Biases.
 
     Raises:
-        ConfigError: wandb is not installed.
+        ConfigError: wandb is not installed, or does not start.
     """
 
     def __init__(self, config: Config, run: Run, resume_epoch: int | None = None):
@@ -168,15 +168,21 @@ class WandbLogger:
                 " pip install wandb, or set wandb.mode=disabled."
             ) from error
         folder_name = f"{run.path.parent.name}-{run.path.name}"
-        self.wandb_run = wandb.init(
-            project=config.wandb.project,
-            name=config.wandb.name or folder_name,
-            id=wandb_id(run, folder_name, resume_epoch is not None),
-            mode=config.wandb.mode,
-            dir=str(run.path),
-            config=asdict(config),
-            resume="allow" if resume_epoch is not None else None,
-        )
+        try:
+            self.wandb_run = wandb.init(
+                project=config.wandb.project,
+                name=config.wandb.name or folder_name,
+                id=wandb_id(run, folder_name, resume_epoch is not None),
+                mode=config.wandb.mode,
+                dir=str(run.path),
+                config=asdict(config),
+                resume="allow" if resume_epoch is not None else None,
+            )
+        except Exception as error:  # no key, no network, a project of others
+            raise ConfigError(
+                f"wandb.mode={config.wandb.mode}: W&B does not start ({error}). Log in"
+                " with: wandb login; or set wandb.mode=offline or disabled."
+            ) from error
 
     def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Record the numbers of one epoch."""

@@ -18,6 +18,7 @@ from iris_core.envs.vector import make_vector
 from iris_core.runtime.device import bf16_autocast, set_up_device, wants_bf16
 from iris_core.runtime.run_folder import Run
 from iris_core.training.collector import Collector
+from iris_core.training.component import DivergedError
 from iris_core.training.components import (
     ActorCriticComponent,
     Component,
@@ -124,9 +125,20 @@ class TrainingState:
         """A resumed run computes as it began, whatever is measured now."""
         self.bf16, self.autocast = on, bf16_autocast(self.device, on)
 
-    def save_agent(self, path: Path) -> None:
-        """Write the agent, with a record of what its training has cost so far."""
-        self.agent.training_record = TrainingRecord(
+    def check_finite(self) -> None:
+        """DivergedError if a weight is none: such an agent is not to be saved."""
+        for name, tensor in self.agent.state_dict().items():
+            if not tensor.isfinite().all():
+                raise DivergedError(
+                    f"The weights {name} are not finite numbers in epoch"
+                    f" {self.progress.epoch}, and are not saved"
+                )
+
+    def save_agent(self, path: Path, agent: Agent | None = None) -> None:
+        """Write the agent, or an earlier one, with a record of what the run's training
+        has cost so far."""
+        agent = agent or self.agent
+        agent.training_record = TrainingRecord(
             preset=preset_of(self.config),
             seed=self.config.seed,
             steps=self.progress.env_steps,
@@ -135,7 +147,7 @@ class TrainingState:
             device=str(self.device),
             commit=self.run.commit,
         )
-        self.agent.save(path)
+        agent.save(path)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors, of all but the replay buffer."""

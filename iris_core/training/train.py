@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from iris_core.config import Config, ConfigError, load_config
+from iris_core.config import Config, load_config
 from iris_core.runtime.run_folder import Run
 from iris_core.training.callback import Callback, Result
 from iris_core.training.callbacks import default_callbacks
@@ -45,20 +46,33 @@ def train(
 
     Raises:
         ConfigError: an unknown setting, a bad value, no such device or game.
-        DivergedError: a loss is not finite; the last checkpoint is as it was.
+        DivergedError: a loss or a weight is not finite; the last checkpoint, if there
+            is one, is as it was.
     """
-    state = start(load_config(preset, overrides))
-    return TrainedRun(state.run, train_state(state, callbacks))
+    with start(load_config(preset, overrides)) as state:
+        return TrainedRun(state.run, train_state(state, callbacks))
 
 
-def start(config: Config) -> TrainingState:
-    """A run that can begin; if it cannot, no run folder is left behind."""
+@contextmanager
+def start(config: Config) -> Iterator[TrainingState]:
+    """A run that can begin, as its only writer; if it cannot, no run folder is left
+    behind."""
     run = Run.create(config)
-    try:
-        return TrainingState(config, run)
-    except ConfigError:  # an unknown game, no such device
-        run.discard()
-        raise
+    with run.writing():
+        try:
+            state = TrainingState(config, run)
+            try_what_it_needs(state)
+        except BaseException:  # an unknown game, no such device, Ctrl-C
+            run.discard()
+            raise
+        yield state
+
+
+def try_what_it_needs(state: TrainingState) -> None:
+    """ConfigError for what would else be missed after hours: LPIPS's weights."""
+    tokenizer = state.config.tokenizer
+    if tokenizer.loss.perceptual > 0 and tokenizer.updates.steps_per_epoch > 0:
+        state.agent.tokenizer.perceptual_network(state.device)
 
 
 def train_state(state: TrainingState, callbacks: Sequence[Callback] = ()) -> Result:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -32,6 +33,7 @@ from iris_core.training.schedule import (
 from iris_core.training.state import Interrupted, TrainingState
 
 Metrics = Mapping[str, float | Tensor]
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Trainer:
@@ -60,8 +62,8 @@ class Trainer:
             result.interrupted = True
         except DivergedError as error:
             raise DivergedError(
-                f"{error} in epoch {state.progress.epoch}. The last good checkpoint is "
-                "kept; a lower learning rate or clip_norm may help."
+                f"{error} in epoch {state.progress.epoch}. A lower learning rate or "
+                "clip_norm may help."
             ) from error
         finally:
             self.notify("on_exit")
@@ -88,6 +90,8 @@ class Trainer:
             progress.phase += 1
             progress.step = 0
             self.notify("on_phase_end")
+            if phase.name == WARM_START:
+                self.notify("on_checkpoint")
         self.notify("on_epoch_end", self.epoch_metrics())
         self.begin_next_epoch()
 
@@ -185,17 +189,19 @@ class Trainer:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Ctrl-C asks the loop to stop at its next step; a second one kills it."""
+        """Ctrl-C asks the loop to stop at its next step, and so does SIGTERM, as a
+        batch system sends it; a second one kills it."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def ask(*_: object) -> None:
+        def ask(number: int, _: object) -> None:
             self.state.stop_requested = True
-            signal.signal(signal.SIGINT, before)
+            signal.signal(number, before[number] or signal.SIG_DFL)
 
-        before = signal.signal(signal.SIGINT, ask)
+        before: dict[int, Any] = {n: signal.signal(n, ask) for n in STOP_SIGNALS}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)

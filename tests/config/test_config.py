@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -181,7 +182,7 @@ REFUSED = [
     ("+env.new=3", ["neither added nor removed"]),
     ("++env.game=Pong", ["neither added nor removed"]),
     ("~env.game", ["neither added nor removed"]),
-    ("init.path=a=b", ["init.path", "Quote"]),
+    ("wandb.name=a=b", ["wandb.name", "Quote"]),
     ("Breakout", ["name=value"]),
     ("", ["name=value"]),
     ("env.game=${nowhere.to.be.found}", ["nowhere"]),
@@ -331,3 +332,33 @@ def test_every_setting_says_what_it_is():
 def test_importing_the_config_does_not_import_torch():
     code = "import sys, iris_core.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["runs", "my runs", "a=b", "it's", "é☃", "a,b", "[x]", "/tmp/x/../y", "#1", "a\\b"],
+)
+@pytest.mark.parametrize("name", ["outputs", "init.path"])
+def test_a_path_is_what_a_shell_takes_it_for(name, path):
+    for text in (path, f'"{path}"', f"'{path}'"):
+        found = {n: v for n, v, _ in walk(load_config("smoke", [f"{name}={text}"]))}
+        assert found[name] == str(Path(path))
+
+
+def test_home_in_a_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    config = load_config("smoke", ["outputs=~/runs", "init.path=~/Pong.pt"])
+    assert config.outputs == f"{tmp_path}/runs"
+    assert config.init.path == f"{tmp_path}/Pong.pt"
+    weights = "tokenizer.loss.lpips_weights"
+    config = load_config("smoke", [f"{weights}=last.pt"])
+    assert config.tokenizer.loss.lpips_weights == f"{tmp_path}/last.pt"
+    config = load_config("smoke", [f"{weights}=download"])
+    assert config.tokenizer.loss.lpips_weights == "download"
+
+
+@pytest.mark.parametrize("path", ["", "${seed}", "a\0b", "\udcff"])
+def test_no_path(path):
+    with pytest.raises(ConfigError):
+        load_config("smoke", [f"outputs={path}"])

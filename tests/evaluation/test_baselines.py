@@ -1,6 +1,7 @@
 """Play that does not look at the screen."""
 
 import numpy as np
+import pytest
 
 from iris_core.config.paper import EnvConfig
 from iris_core.envs import make_env
@@ -69,3 +70,28 @@ def test_episodes_take_the_next_ones_actions() -> None:
     recorded = [np.full(28, 1 + i % 2) for i in range(40)]  # LEFT, RIGHT, LEFT ...
     expected = np.where(np.arange(40) % 2 == 0, right, left)
     assert np.array_equal(open_loop_returns(config, recorded, seed=3), expected)
+
+
+class Stop(Exception):
+    """Somebody does not want to wait."""
+
+
+def test_each_step_may_stop_it() -> None:
+    config, shares = EnvConfig(game="Catch"), np.full(3, 1 / 3)
+
+    def stop() -> None:
+        raise Stop
+
+    for play in (
+        lambda: random_returns(config, 1, 0, stop),
+        lambda: blind_returns(config, shares, 1, 0, stop),
+        lambda: best_constant_action(config, 1, 0, each_step=stop),
+    ):
+        with pytest.raises(Stop):
+            play()
+
+
+def test_a_game_that_does_not_end_is_cut_short() -> None:
+    """Catch pays at its 28th step, which 40 raw frames do not reach."""
+    config = EnvConfig(game="Catch", test_max_raw_frames=40)
+    assert (random_returns(config, 50, 0) == 0).all()

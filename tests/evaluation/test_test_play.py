@@ -128,3 +128,12 @@ def test_an_agent_meets_another_game():
 def test_standard_error():
     assert standard_error(np.array([1.0, 3.0])) == 1.0
     assert standard_error(np.array([1.0])) == 0.0
+
+
+def test_a_game_that_does_not_end_is_cut_short():
+    """An episode of Catch has 28 steps, 40 raw frames have 10."""
+    agent = make_agent()
+    short = replace(agent.config.env, test_max_raw_frames=40)
+    played = evaluate(agent, short, episodes=3, num_envs=2, keep=1)
+    assert played.lengths.tolist() == [10] * 3
+    assert played.kept[0].truncated[-1] and len(played.kept[0]) == 10

@@ -1,5 +1,6 @@
 """Files: whole or not at all, and nothing but tensors."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,28 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         write_whole(path, half)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+class FullDisk(io.BytesIO):
+    """Has room for a hundred bytes."""
+
+    def write(self, data) -> int:
+        if self.tell() + len(data) > 100:
+            raise OSError(28, "No space left on device")
+        return super().write(data)
+
+
+def test_torch_says_that_the_disk_is_full(tmp_path):
+    tensors = {"a": torch.zeros(1000)}
+    with pytest.raises(OSError, match="No space left on device.*last.pt"):
+        write_whole(tmp_path / "last.pt", lambda _: torch.save(tensors, FullDisk()))
+    with pytest.raises(RuntimeError, match="another"):
+        write_whole(tmp_path / "last.pt", lambda _: fail())
+    assert not list(tmp_path.iterdir())
+
+
+def fail() -> None:
+    raise RuntimeError("another fault")
 
 
 @pytest.mark.parametrize(

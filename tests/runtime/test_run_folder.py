@@ -127,11 +127,34 @@ def test_opening_a_run_with_a_damaged_config(config):
         Run.open(run.path)
 
 
-def test_opening_a_run_makes_the_folders_it_lacks(config):
+def test_opening_a_run_writes_nothing(config):
     run = Run.create(config)
     run.reconstructions.rmdir()
-    Run.open(run.path)
-    assert run.reconstructions.is_dir()
+    before = {
+        path: path.stat().st_mtime_ns for path in [run.path, *run.path.rglob("*")]
+    }
+    assert Run.open(run.path) == run
+    after = {path: path.stat().st_mtime_ns for path in [run.path, *run.path.rglob("*")]}
+    assert before == after
+
+
+def test_who_writes_has_the_folders_that_it_lacked_and_nothing_half_written(config):
+    run = Run.create(config)
+    run.reconstructions.rmdir()
+    half = run.checkpoints / ".last.pt.123.part"
+    half.touch()
+    with run.writing():
+        assert run.reconstructions.is_dir()
+        assert not half.exists()
+
+
+def test_two_do_not_write_into_one_run(config):
+    run = Run.create(config)
+    refused = pytest.raises(ConfigError, match=f"by process {os.getpid()} ")
+    with run.writing(), refused, run.writing():
+        pass
+    with run.writing():
+        pass  # it is free again
 
 
 def test_a_file_where_the_outputs_should_be(config):
@@ -146,8 +169,8 @@ def test_folders_that_may_not_be_written(config, tmp_path):
     run.path.chmod(0o500)
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(ConfigError, match="cannot write"):
-            Run.open(run.path)
+        with pytest.raises(ConfigError, match="cannot write"), run.writing():
+            pass
         config.outputs = str(tmp_path / "other")
         with pytest.raises(ConfigError, match="outputs=FOLDER"):
             Run.create(config)

@@ -4,7 +4,7 @@ import math
 from copy import deepcopy
 
 import torch
-from running import make_state, rows_of, same, train
+from running import make_state, resume, rows_of, same, train
 from torch import Tensor
 
 from iris_core.agent import Agent
@@ -32,10 +32,22 @@ def test_a_run_ends_with_its_best_agent(tmp_path):
     train(state, tests)
     tested = tests.tested
     assert len(tested) == 3 and not same(tested[2], tested[1])
-    assert same(state.agent.state_dict(), tested[1])
     assert same(Agent.load(state.run.agent).state_dict(), tested[1])
     scores = [float(row["test/return"]) for row in rows_of(state.run)]
     assert tests.best == [-math.inf, *scores[:2]]
     assert state.progress.best_return == math.inf  # the third did not beat it
     last = checkpoint.read(state.run.checkpoints / checkpoint.FILE, torch.device("cpu"))
     assert same(last["agent"], tested[2])  # training would go on from the last
+    assert same(state.agent.state_dict(), tested[2])
+
+
+class StopsTheFinalTest(Callback):
+    def on_train_end(self, state, result) -> None:
+        state.stop_requested = True
+
+
+def test_a_stopped_final_test_goes_on_from_the_last_agent(tmp_path):
+    overrides = ["evaluation.keep_best=true", "evaluation.every=1"]
+    state, tests = make_state(tmp_path, *overrides), SecondIsBest()
+    assert train(state, tests, StopsTheFinalTest()).interrupted
+    assert same(resume(state).agent.state_dict(), tests.tested[2])

@@ -27,6 +27,7 @@ from running import (
 from iris_core.agent import Agent
 from iris_core.config import ConfigError
 from iris_core.data.episode import Episode
+from iris_core.envs import CatchEnv
 from iris_core.runtime.run_folder import Run
 from iris_core.training import checkpoint
 from iris_core.training.callback import Callback
@@ -155,7 +156,7 @@ def test_the_events_of_a_run(tmp_path):
     warm, phase, idle = ["step", "phase"], ["step", "phase"], ["phase"]
     assert events.seen == [
         "start",
-        *(warm + phase * 3 + idle + ["epoch 1", "checkpoint 2"]),
+        *(warm + ["checkpoint 1"] + phase * 3 + idle + ["epoch 1", "checkpoint 2"]),
         *(phase * 3 + ["epoch 2", "checkpoint 3"]),
         *(phase * 3 + ["epoch 3", "checkpoint 4"]),
         *("end", "exit"),
@@ -266,6 +267,27 @@ def test_a_crashed_run_goes_on_from_its_last_checkpoint(finished, tmp_path):
     assert_same(everything(state), finished[1])
 
 
+def test_a_warm_start_is_not_lost(finished, tmp_path):
+    state = make_state(tmp_path)
+    with pytest.raises(PowerCut):
+        train(state, FailsIn(1, "tokenizer"))
+    state = resume(state)
+    assert place_of(state) == (1, "collect", 0)
+    train(state)
+    assert_same(everything(state), finished[1])
+
+
+class FailsIn(Callback):
+    """In the first step of a phase."""
+
+    def __init__(self, epoch: int, phase: str) -> None:
+        self.place = (epoch, phase, 1)
+
+    def on_step(self, state) -> None:
+        if place_of(state) == self.place:
+            raise PowerCut
+
+
 class BreaksTheDisk(Callback):
     """A folder stands where the checkpoint of epoch 2 should be written."""
 
@@ -298,23 +320,24 @@ def foreground():
     signal.signal(signal.SIGINT, before)
 
 
-class PressesCtrlC(Callback):
+class IsToldToStop(Callback):
     """After the third step of collecting in epoch 2, for real."""
 
-    def __init__(self, times: int) -> None:
-        self.times = times
+    def __init__(self, times: int = 1, number: int = signal.SIGINT) -> None:
+        self.times, self.number = times, number
 
     def on_step(self, state) -> None:
         if place_of(state) == (2, "collect", 3):
             for _ in range(self.times):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), self.number)
 
 
-def test_ctrl_c(finished, tmp_path, foreground):
-    state = make_state(tmp_path)
-    assert train(state, PressesCtrlC(times=1)).interrupted
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_what_a_batch_system_sends(number, finished, tmp_path, foreground):
+    state, before = make_state(tmp_path), signal.getsignal(number)
+    assert train(state, IsToldToStop(number=number)).interrupted
     assert place_of(state) == (2, "collect", 3)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(number) is before
     state = resume(state)
     train(state)
     assert_same(everything(state), finished[1])
@@ -330,7 +353,7 @@ def test_a_stopped_run_may_go_on_in_the_same_process(finished, tmp_path):
 def test_ctrl_c_twice_does_not_wait(tmp_path, foreground):
     state = make_state(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train(state, PressesCtrlC(times=2))
+        train(state, IsToldToStop(times=2))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert place_of(resume(state)) == (2, "collect", 0)
 
@@ -426,3 +449,36 @@ def test_a_run_needs_no_callbacks(finished, tmp_path):
     assert Trainer(state, []).run().returns is None
     assert same(state.agent.state_dict(), finished[0].agent.state_dict())
     assert len(default_callbacks()) == 4
+
+
+class BreaksTheLastWeight(Callback):
+    """After the last update of epoch 2, where no loss tells."""
+
+    def on_epoch_end(self, state, metrics) -> None:
+        if state.progress.epoch == 2:
+            state.agent.actor_critic.critic_linear.bias.data.fill_(math.nan)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    state = make_state(tmp_path, "evaluation.every=9")
+    with pytest.raises(DivergedError, match="actor_critic.critic_linear.bias"):
+        train(state, BreaksTheLastWeight())
+    state = resume(state)
+    assert place_of(state) == (2, "collect", 0)
+    state.check_finite()
+
+
+@pytest.mark.parametrize("reward", [math.nan, math.inf, 1e39])
+def test_a_reward_that_is_no_number_stops_the_run(reward, tmp_path, monkeypatch):
+    state = make_state(tmp_path)
+    run_to(state, (2, "collect", 2))
+    step, steps = CatchEnv.step, state.replay.num_steps
+
+    def broken(self, action):
+        frame, _, *rest = step(self, action)
+        return frame, reward, *rest
+
+    monkeypatch.setattr(CatchEnv, "step", broken)
+    with pytest.raises(ConfigError, match="rewards must be finite"):
+        train(state)
+    assert state.replay.num_steps == steps

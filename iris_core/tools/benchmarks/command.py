@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from iris_core.config import ConfigError, load_config
+from iris_core.runtime.command_line import a_path, at_least_one
 from iris_core.runtime.files import write_atomic
 from iris_core.tools.benchmarks import report
 from iris_core.tools.benchmarks.parts import make_state
@@ -25,14 +26,12 @@ def main(argv: Sequence[str]) -> int:
     optimisation changes what is computed."""
     parser = argparse.ArgumentParser(prog="iris bench", description=__doc__)
     parser.add_argument("overrides", nargs="*", metavar="name=value")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N")
+    parser.add_argument("--repeats", type=at_least_one, default=5, metavar="N")
     about = "of this device, an hour: prices the full run"
     parser.add_argument("--price", type=float, metavar="USD", help=about)
     about = "the JSON; by default results/benchmarks/PRESET-DEVICE.json"
-    parser.add_argument("--out", type=Path, metavar="FILE", help=about)
+    parser.add_argument("--out", type=a_path, metavar="FILE", help=about)
     args = parser.parse_intermixed_args(argv)
-    if args.repeats < 1:
-        parser.error("--repeats must be 1 or more")
     config = load_config(overrides=args.overrides)
     with tempfile.TemporaryDirectory() as folder:
         config.outputs = folder

@@ -15,7 +15,7 @@ from torch import nn
 
 from iris_core.config import Config
 from iris_core.data.frames import to_frames
-from iris_core.envs.vector import make_vector
+from iris_core.envs.vector import make_vector, most_test_steps
 from iris_core.evaluation.test_play import TestEpisodes
 from iris_core.models.lpips import LPIPS
 from iris_core.runtime.cuda_graphs import fast
@@ -141,7 +141,8 @@ def play_step(state: TrainingState, games: int) -> Part:
     agent, lstm_state = state.agent, state.agent.new_state(games)
     reconstruct = fast(agent.tokenizer.reconstruct, agent.device)
     envs = make_vector(state.config.env, "test", games, AutoresetMode.DISABLED)
-    play = TestEpisodes(envs, episodes=games, seed=0, keep=0)
+    limit = most_test_steps(state.config.env)
+    play = TestEpisodes(envs, episodes=games, seed=0, keep=0, limit=limit)
 
     def step() -> None:
         frames = to_frames(play.pixels, agent.device)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
+import tempfile
 from pathlib import Path
+
+from tqdm.auto import tqdm
 
 from iris_core.config.setting import ConfigError
 from iris_core.tools.play import recording
@@ -23,6 +27,9 @@ def play(args: argparse.Namespace) -> int:
     """iris play RUN [--mode MODE] [--out FILE | --serve] [--steps N] ..."""
     if args.out is not None and args.out.suffix not in KINDS:
         raise ConfigError(f"{args.out} is none of {', '.join(KINDS)}.")
+    check_port(args.port)
+    if args.out is not None:
+        check_folder(args.out.parent)
     session, recordings = open_session(args)
     if args.serve or (args.out is None and has_display()):
         serve(PlayServer(session, recordings, args.panels), args.port, not args.serve)
@@ -42,8 +49,11 @@ def play(args: argparse.Namespace) -> int:
 
 def record(args: argparse.Namespace) -> int:
     """iris record RUN [--mode MODE] [--episodes N] [--out FOLDER] ..."""
+    if args.out is not None:
+        check_folder(args.out)
     session, recordings = open_session(args)
     folder = args.out or recordings
+    check_folder(folder)
     for episode in range(args.episodes):
         if episode > 0:
             session.new_start()
@@ -57,6 +67,29 @@ def record(args: argparse.Namespace) -> int:
         print(f"{video}, .npz and .png: {last.step} steps, return {last.total:g}")
     print(f"{folder / 'replay'}: the same episodes, to learn from")
     return 0
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that somebody else has."""
+    if port > 0:
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return
+        except OSError as error:
+            raise ConfigError(
+                f"--port {port}: {error.strerror}. Give another, or 0 for any."
+            ) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that can't be written, before the work for it is done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write into {folder}: {error.strerror}. Choose another with --out."
+        ) from error
 
 
 def open_session(args: argparse.Namespace) -> tuple[Session, Path]:
@@ -73,7 +106,7 @@ def open_session(args: argparse.Namespace) -> tuple[Session, Path]:
 
 def advance(session: Session, steps: int) -> None:
     """Play some steps, or to the end."""
-    for _ in range(steps):
+    for _ in tqdm(range(steps), desc="play", unit="step", leave=False):
         if not session.cursor.obs.end:
             session.advance()
 
@@ -83,9 +116,9 @@ def write(session: Session, path: Path, args: argparse.Namespace) -> None:
     if path.suffix == ".png":
         recording.save_sheet(session, session.line, path)
     else:
-        recording.save_video(
-            recording.render_nodes(session, session.line, args.panels), path, args.fps
-        )
+        nodes = tqdm(session.line, desc="video", unit="frame", leave=False)
+        frames = recording.render_nodes(session, nodes, args.panels)
+        recording.save_video(frames, path, args.fps)
 
 
 def has_display() -> bool:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser as Parser
-from pathlib import Path
 from typing import Literal
 
-from iris_core.runtime.command_line import add_agent, at_least_one
+from iris_core.runtime.command_line import (
+    a_path,
+    a_port,
+    a_rate,
+    a_seed,
+    a_temperature,
+    add_agent,
+    at_least_one,
+)
 
 Place = Literal["game", "dream", "replay"]
 Driver = Literal["agent", "human"]
@@ -25,10 +32,10 @@ def add_play_options(command: Parser) -> None:
     add_common_options(command)
     command.add_argument("--mode", choices=MODES, default="agent-dream")
     about = "write this .mp4, .gif or contact sheet (.png) and open no page"
-    command.add_argument("--out", type=Path, metavar="FILE", help=about)
+    command.add_argument("--out", type=a_path, metavar="FILE", help=about)
     about = "serve the page and print its address; open no browser"
     command.add_argument("--serve", action="store_true", help=about)
-    command.add_argument("--port", type=int, default=0, help="of the page; any if 0")
+    command.add_argument("--port", type=a_port, default=0, help="of the page; any if 0")
 
 
 def add_record_options(command: Parser) -> None:
@@ -38,20 +45,20 @@ def add_record_options(command: Parser) -> None:
     command.add_argument("--mode", choices=modes, default="agent-game")
     command.add_argument("--episodes", type=at_least_one, default=1, metavar="N")
     about = "by default media/recordings"
-    command.add_argument("--out", type=Path, metavar="FOLDER", help=about)
+    command.add_argument("--out", type=a_path, metavar="FOLDER", help=about)
 
 
 def add_common_options(command: Parser) -> None:
     add_agent(command)
     add = command.add_argument
-    add("--seed", type=int, default=0)
+    add("--seed", type=a_seed, default=0)
     about = "at most; 300 if not given"
     add("--steps", type=at_least_one, default=300, metavar="N", help=about)
     about = "of the dream's frames; by default the run's"
-    add("--temperature", type=float, help=about)
+    add("--temperature", type=a_temperature, help=about)
     about = "drawn side by side; the frame alone if not given"
     add("--panels", type=names, default="frame", metavar="A,B,...", help=about)
-    add("--fps", type=at_least_one, default=15, metavar="N")
+    add("--fps", type=a_rate, default=15, metavar="N")
 
 
 def names(text: str) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import imageio.v3 as imageio
@@ -16,7 +16,7 @@ from iris_core.data.episode import Episode
 from iris_core.data.episode_file import write_arrays
 from iris_core.data.replay_buffer import INDEX, Replay
 from iris_core.plotting.contact_sheet import save_png, trajectory_sheet
-from iris_core.runtime.files import write_atomic
+from iris_core.runtime.files import write_atomic, write_whole
 from iris_core.tools.play.render import render, upscale
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.worlds import Node
@@ -43,33 +43,36 @@ def save_video(frames: Iterable[np.ndarray], path: Path, fps: int) -> None:
     Raises:
         ConfigError: another kind of file, or no frames.
     """
-    frames = list(frames)
-    if not frames:
+    if path.suffix not in (".mp4", ".gif"):
+        raise ConfigError(f"{path} is neither .mp4 nor .gif.")
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
         raise ConfigError("There is nothing to save yet: play a step first.")
+    frames = chain([first], frames)
     if path.suffix == ".gif":
         hundredths = max(2, round(100 / fps))  # browsers slow down faster ones
         gif = imageio.imwrite(
-            "<bytes>", frames, extension=".gif", duration=10 * hundredths, loop=0
+            "<bytes>", list(frames), extension=".gif", duration=10 * hundredths, loop=0
         )
         write_atomic(path, gif)
-    elif path.suffix == ".mp4":
-        write_atomic(path, h264(frames, fps))
     else:
-        raise ConfigError(f"{path} is neither .mp4 nor .gif.")
+        height, width = first.shape[:2]
+        write_whole(path, lambda file: write_h264(frames, file, height, width, fps))
 
 
-def h264(frames: Sequence[np.ndarray], fps: int) -> bytes:
-    """An mp4 that browsers play."""
-    file = io.BytesIO()
+def write_h264(
+    frames: Iterable[np.ndarray], file: IO[bytes], height: int, width: int, fps: int
+) -> None:
+    """An mp4 that browsers play; a frame is encoded as it comes, and not kept."""
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": CRF})
-        stream.height, stream.width = frames[0].shape[:2]
+        stream.height, stream.width = height, width
         stream.pix_fmt = "yuv420p"
         for frame in frames:
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
-    return file.getvalue()
 
 
 def save_arrays(nodes: Sequence[Node], path: Path) -> None:

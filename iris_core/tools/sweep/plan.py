@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iris_core.config import Config, ConfigError, config_from_yaml, load_config
-from iris_core.config.check import nearest
+from iris_core.config.check import MOST, nearest
 from iris_core.config.load import learning_settings, preset_of
-from iris_core.envs import TOY_GAMES, list_games
+from iris_core.config.paths import user_path
+from iris_core.envs.atari import list_games
 from iris_core.envs.atari_100k import ATARI_100K
 from iris_core.envs.catch import TOY_GAMES
 
@@ -25,6 +26,7 @@ GAMES = {"all": ATARI_100K, "laptop": LAPTOP}
 # Of the sweep itself, with their defaults; all else are settings of its runs.
 OPTIONS = {"games": "all", "seeds": "1", "name": "", "results": "", "address": ""}
 OPTIONS |= {"resources.cpu": "1", "resources.gpu": "0", "retries": "3"}
+MOST_SEEDS = 10_000
 VARIED = {"env.game": "games", "seed": "seeds"}  # settings that an option stands for
 
 
@@ -88,7 +90,7 @@ def read_sweep(words: Sequence[str]) -> Sweep:
     return Sweep(
         name,
         folder,
-        Path(options["results"] or folder / "results"),
+        user_path(options["results"] or folder / "results"),
         configs,
         overrides,
         cpu=read_number("resources.cpu", options["resources.cpu"]),
@@ -133,10 +135,10 @@ def read_seeds(text: str) -> list[int]:
         if text.startswith("["):
             seeds = [int(part) for part in text.strip("[]").split(",")]
         else:
-            seeds = list(range(int(text)))
+            seeds = list(range(min(int(text), MOST_SEEDS + 1)))
     except ValueError:
         seeds = []
-    if not seeds or min(seeds) < 0:
+    if not seeds or min(seeds) < 0 or max(seeds) > MOST or len(seeds) > MOST_SEEDS:
         raise ConfigError(
             f"seeds: got {text!r}; write how many, like 5, or which, like [3,4]."
         )

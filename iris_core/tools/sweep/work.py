@@ -60,9 +60,10 @@ def train_run(folder: str, settings: dict[str, Any]) -> str:
         begun = (path / "config.yaml").is_file()
         run = Run.open(path) if begun else Run.create(config_from_dict(settings), path)
         run.check_whole()
-        saved = (run.checkpoints / checkpoint.FILE).is_file()
-        state = checkpoint.resume(run) if saved else TrainingState(run.config, run)
-        result = Trainer(state, default_callbacks()).run()
+        with run.writing():
+            saved = (run.checkpoints / checkpoint.FILE).is_file()
+            state = checkpoint.resume(run) if saved else TrainingState(run.config, run)
+            result = Trainer(state, default_callbacks()).run()
         return STOPPED if result.interrupted else ""
     except (ConfigError, DivergedError) as error:  # the same again would come of it
         return str(error)

@@ -38,10 +38,12 @@ def test_iris_play_refuses_what_it_cannot_do(agent_file, capsys):
         (["--out", "a.avi"], "a.avi is none of .mp4, .gif, .png"),
         (["--panels", "moon"], "Unknown panel moon"),
         (["--mode", "replay"], "no recorded episodes"),
-        (["--temperature", "0"], "temperature is 0.0; it must be above 0"),
     ):
         assert cli.main(["play", str(agent_file), *arguments]) == 2
         assert told in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["play", str(agent_file), "--temperature", "0"])
+    assert "--temperature: got '0', expected" in capsys.readouterr().err
 
 
 def test_iris_record_keeps_everything(agent_file, capsys):

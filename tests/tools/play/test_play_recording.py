@@ -1,5 +1,7 @@
 """Videos, arrays and episodes."""
 
+import weakref
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
@@ -29,6 +31,23 @@ def test_a_video_of_nothing_or_of_another_kind(tmp_path):
         save_video([], tmp_path / "a.mp4", 15)
     with pytest.raises(ConfigError, match="neither .mp4 nor .gif"):
         save_video([np.zeros((2, 2, 3), np.uint8)], tmp_path / "a.avi", 15)
+
+
+def test_a_video_takes_its_frames_one_by_one(tmp_path):
+    dropped: list[int] = []
+    most = 0
+
+    def frames():
+        nonlocal most
+        for level in range(100):
+            frame = np.full((64, 64, 3), level, np.uint8)
+            weakref.finalize(frame, dropped.append, level)
+            yield frame
+            most = max(most, level + 1 - len(dropped))
+
+    save_video(frames(), tmp_path / "a.mp4", 15)
+    assert len(imageio.imread(tmp_path / "a.mp4", plugin="pyav")) == 100
+    assert most <= 4
 
 
 def test_play_becomes_an_episode_to_learn_from(tmp_path):
