@@ -37,7 +37,7 @@ class Settings:
     codes: int = 256  # N: in the codebook, which is the world model's vocabulary
     code_dim: int = 16  # numbers in a code
     # The world model
-    blocks: int = 10  # frames, each with its action, that it sees at once
+    blocks: int = 5  # frames, each with its action, that it sees at once
     layers: int = 2
     heads: int = 4
     width: int = 128  # E
@@ -57,10 +57,10 @@ class Settings:
     world_model_from: int = 10  # the tokenizer stops here: tokens keep their meaning
     policy_from: int = 25
     tokenizer_updates: int = 200  # an epoch
-    world_model_updates: int = 40
+    world_model_updates: int = 30
     policy_updates: int = 25
     tokenizer_batch: int = 32  # frames
-    world_model_batch: int = 16  # segments of `blocks` steps
+    world_model_batch: int = 32  # segments of `blocks` steps
     policy_batch: int = 32  # dreams
     tokenizer_lr: float = 2e-3
     world_model_lr: float = 4e-3

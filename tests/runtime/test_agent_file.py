@@ -120,7 +120,7 @@ def integers(content: dict[str, Any]) -> None:
         (put("config.nowhere", 1), "unknown setting nowhere"),
         (put("config.tokenizer.vocab_size", 10**7), "tokenizer.vocab_size"),
         (put("config.world_model.num_layers", 10**6), "world_model.num_layers"),
-        (put("config.world_model.num_layers", 900), "missing"),
+        (put("config.world_model.num_layers", 200), "missing"),
         (put("config.world_model.embed_dim", 2**40), "does not"),
         (put("config.world_model.max_blocks", 10**6), "agent"),
         (put("config.actor_critic.lstm_dim", 10**9), "agent"),
