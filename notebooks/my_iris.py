@@ -5,7 +5,7 @@ one after another, and says reward and end: together they are a dream of the gam
 policy learns in that dream and nowhere else. After Micheli, Alonso and Fleuret,
 "Transformers are Sample-Efficient World Models" (ICLR 2023), whose equations are cited.
 Where this file leaves the paper, to learn in minutes on one CPU core, it says so.
-`python notebooks/my_iris.py` learns Catch and films its dream; --help lists settings.
+`python notebooks/my_iris.py` trains on Catch and films the dream; --help: settings.
 
 Shapes: B batch, T time, K tokens of a frame, N codes, A actions, E width, L positions.
 """
@@ -51,9 +51,7 @@ class Settings:
     entropy: float = 0.001  # weight of the bonus for not being sure
     # The loop: a part learns from its first epoch on, when those before it are ready
     epochs: int = 50
-    steps: int = (
-        1000  # of the game an epoch, at least: episodes are played to their end
-    )
+    steps: int = 1000  # of the game an epoch, at least: no episode is cut short
     world_model_from: int = 10  # the tokenizer stops here: tokens keep their meaning
     policy_from: int = 25
     tokenizer_updates: int = 200  # an epoch
