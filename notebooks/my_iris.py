@@ -29,7 +29,7 @@ from iris_core.envs import make_env
 
 @dataclass
 class Settings:
-    game: str = "CoarseCatch"  # or an Atari game: Pong, Breakout ...
+    game: str = "CoarseCatch"  # or Pong: Atari wants a GPU, hours and larger numbers
     seed: int = 0
     device: str = "cpu"  # or cuda
     # Frames to tokens

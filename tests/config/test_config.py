@@ -336,7 +336,7 @@ def test_importing_the_config_does_not_import_torch():
 
 @pytest.mark.parametrize(
     "path",
-    ["runs", "my runs", "a=b", "it's", "é☃", "a,b", "[x]", "/tmp/x/../y", "#1", "a\\b"],
+    ["runs", "my runs", "a=b", "it's", "é☃", "a,b", "[x]", "/x/../y", "#1", "a\\b"],
 )
 @pytest.mark.parametrize("name", ["outputs", "init.path"])
 def test_a_path_is_what_a_shell_takes_it_for(name, path):

@@ -256,27 +256,6 @@ class Fails(Callback):
             raise PowerCut
 
 
-def test_a_crashed_run_goes_on_from_its_last_checkpoint(finished, tmp_path):
-    """It goes on from the last epoch's checkpoint, and comes to the same end."""
-    state = make_state(tmp_path)
-    with pytest.raises(PowerCut):
-        train(state, Fails(3, "on_step"))
-    state = resume(state)
-    assert place_of(state) == (3, "tokenizer", 0)
-    train(state)
-    assert_same(everything(state), finished[1])
-
-
-def test_a_warm_start_is_not_lost(finished, tmp_path):
-    state = make_state(tmp_path)
-    with pytest.raises(PowerCut):
-        train(state, FailsIn(1, "tokenizer"))
-    state = resume(state)
-    assert place_of(state) == (1, "collect", 0)
-    train(state)
-    assert_same(everything(state), finished[1])
-
-
 class FailsIn(Callback):
     """In the first step of a phase."""
 
@@ -286,6 +265,23 @@ class FailsIn(Callback):
     def on_step(self, state) -> None:
         if place_of(state) == self.place:
             raise PowerCut
+
+
+@pytest.mark.parametrize(
+    ("failure", "goes_on_at"),
+    [
+        (Fails(3, "on_step"), (3, "tokenizer", 0)),  # from the last epoch's checkpoint
+        (FailsIn(1, "tokenizer"), (1, "collect", 0)),  # a warm start is not lost
+    ],
+)
+def test_a_crashed_run_goes_on_to_the_same_end(finished, tmp_path, failure, goes_on_at):
+    state = make_state(tmp_path)
+    with pytest.raises(PowerCut):
+        train(state, failure)
+    state = resume(state)
+    assert place_of(state) == goes_on_at
+    train(state)
+    assert_same(everything(state), finished[1])
 
 
 class BreaksTheDisk(Callback):
