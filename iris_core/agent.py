@@ -73,6 +73,8 @@ def make_world_model(
     shares = settings.surprise_share, config.actor_critic.surprise_share
     if (
         settings.attention == "block_causal"
+        or settings.positions == "place_and_time"
+        or settings.qk_norm
         or settings.codebook_start
         or settings.changed_weight > 0
         or max(shares) > 0

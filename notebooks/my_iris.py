@@ -50,13 +50,13 @@ class Settings:
     lam: float = 0.95  # 0: returns look one step ahead; 1: to the end of the dream
     entropy: float = 0.001  # weight of the bonus for not being sure
     # The loop: a part learns from its first epoch on, when those before it are ready
-    epochs: int = 50
-    steps: int = 1000  # of the game an epoch, at least: no episode is cut short
-    world_model_from: int = 10  # the tokenizer stops here: tokens keep their meaning
-    policy_from: int = 25
-    tokenizer_updates: int = 200  # an epoch
+    epochs: int = 40
+    steps: int = 1500  # of the game an epoch, at least: no episode is cut short
+    world_model_from: int = 8  # the tokenizer stops here: tokens keep their meaning
+    policy_from: int = 18
+    tokenizer_updates: int = 300  # an epoch
     world_model_updates: int = 30
-    policy_updates: int = 25
+    policy_updates: int = 32
     tokenizer_batch: int = 32  # frames
     world_model_batch: int = 32  # segments of `blocks` steps
     policy_batch: int = 32  # dreams
@@ -132,6 +132,7 @@ class Block(nn.Module):  # attention, then an MLP
     def forward(self, x, kv, start):
         qkv = self.qkv(self.ln1(x)).unflatten(2, (3, self.heads, -1))  # (B, L, 3, H, d)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, L, d)
+        q, k = (F.rms_norm(x, x.shape[-1:]) for x in (q, k))  # (not in the paper)
         if kv is not None:  # the cache: write behind what is there, read all of it
             stop = start + x.shape[1]
             kv[..., start:stop, :] = torch.stack([k, v])

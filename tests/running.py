@@ -37,6 +37,7 @@ SMALL = [  # of the smoke preset
     "actor_critic.updates.anneal_from=0.5",  # options of preset surprise
     "actor_critic.surprise_share=0.5",
     "world_model.surprise_share=0.5",
+    "world_model.updates.muon=true",
     "collection.warm_start_habits=true",
     "evaluation.every=2",
     "evaluation.num_envs=1",

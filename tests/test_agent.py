@@ -73,6 +73,8 @@ def test_sampling_keeps_the_leading_shape():
         (WorldModel, ["world_model.event_share=0.5", "world_model.dream_context=2"]),
         (SmallWorldModel, ["world_model.changed_weight=1"]),
         (SmallWorldModel, ["world_model.codebook_start=true"]),
+        (SmallWorldModel, ["world_model.positions=place_and_time"]),
+        (SmallWorldModel, ["world_model.qk_norm=true"]),
         (SmallWorldModel, ["world_model.attention=block_causal"]),
         (SmallWorldModel, ["world_model.surprise_share=0.5"]),
         (SmallWorldModel, ["actor_critic.surprise_share=0.5"]),

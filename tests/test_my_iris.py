@@ -28,10 +28,9 @@ from iris_core.envs import Game, make_env
 from iris_core.imagination.rollout import imagine
 from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import Rollout, lambda_returns
-from iris_core.models.transformer import Transformer, causal_mask
-from iris_core.models.world_model import WorldModel
 from iris_core.variants.small_actor_critic import SmallActorCritic
 from iris_core.variants.small_tokenizer import SmallTokenizer
+from iris_core.variants.small_world_model import SmallWorldModel
 
 FILE = Path(my_iris.__file__)
 B, T, A = 3, 6, 3
@@ -100,18 +99,24 @@ def tokenizers() -> tuple[my_iris.Tokenizer, SmallTokenizer]:
     return mine, same
 
 
-def world_models() -> tuple[my_iris.WorldModel, WorldModel]:
+def world_models() -> tuple[my_iris.WorldModel, SmallWorldModel]:
     mine = my_iris.WorldModel(SETTINGS, A)
     spread(mine)
     config = WorldModelConfig(
-        max_blocks=T, num_layers=2, num_heads=4, embed_dim=32, dropout=0.0
+        max_blocks=T,
+        num_layers=2,
+        num_heads=4,
+        embed_dim=32,
+        dropout=0.0,
+        positions="place_and_time",
+        qk_norm=True,
     )
-    same, weights = WorldModel(config, 24, A, K), in_the_librarys_names(mine)
+    same, weights = SmallWorldModel(config, 24, A, K), in_the_librarys_names(mine)
     table = weights.pop("embedding.weight")
     weights["token_embedding.weight"] = table[:24]
     weights["action_embedding.weight"] = table[24:]
-    place, time = weights.pop("place_emb.weight"), weights.pop("time_emb.weight")
-    weights["pos_emb.weight"] = (time[:, None] + place).flatten(0, 1)
+    for name in ("place", "time"):
+        weights[f"pos_emb.{name}.weight"] = weights.pop(f"{name}_emb.weight")
     same.load_state_dict(weights)
     return mine, same.eval()
 
@@ -175,10 +180,7 @@ def test_a_code_that_nothing_uses_is_revived(batch: Batch) -> None:
 
 
 def test_the_transformer_is_the_librarys() -> None:
-    mine = my_iris.Transformer(SETTINGS)
-    spread(mine)
-    same = Transformer(32, 2, 4, 0.0, causal_mask(40)).eval()
-    same.load_state_dict(in_the_librarys_names(mine))
+    mine, same = (model.transformer for model in world_models())
     x = torch.randn(2, 40, 32)
     torch.testing.assert_close(mine(x, None, 0), same(x), rtol=1e-4, atol=1e-5)
 

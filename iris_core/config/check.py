@@ -134,6 +134,13 @@ def world_model_conflicts(config: WorldModelConfig) -> Iterable[str]:
             f"world_model.tokens_per_position={config.tokens_per_position} needs"
             " world_model.prediction=parallel: token by token there is one each."
         )
+    if config.prediction == "parallel":
+        for name, plain in (("positions", "table"), ("qk_norm", False)):
+            if getattr(config, name) != plain:
+                yield (
+                    f"world_model.{name}={shown(getattr(config, name))} needs"
+                    " world_model.prediction=autoregressive."
+                )
     if config.dream_context >= config.max_blocks:
         yield (
             f"world_model.dream_context={config.dream_context} must be less than"

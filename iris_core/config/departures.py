@@ -44,6 +44,12 @@ class UpdatesConfig(paper.UpdatesConfig):
 class WorldModelUpdatesConfig(UpdatesConfig, paper.WorldModelUpdatesConfig):
     """When and how the world model is trained."""
 
+    muon: bool = setting(
+        False,
+        "Muon instead of AdamW for the matrices inside the Transformer: what is seen"
+        " rarely, like what an action does, is learned several times sooner",
+    )
+
 
 @dataclass
 class TokenizerLossConfig(paper.TokenizerLossConfig):
@@ -102,6 +108,18 @@ class WorldModelConfig(paper.WorldModelConfig):
         "autoregressive: the next frame token by token; parallel: all its tokens in one"
         " pass (after REM, Cohen et al., 2024), many times cheaper to dream with",
         choices=("autoregressive", "parallel"),
+    )
+    positions: str = setting(
+        "table",
+        "table: an embedding for each position; place_and_time: the sum of two, for the"
+        " place in the frame and for the frame (autoregressive only), so that what is"
+        " learned of one frame holds for all",
+        choices=("table", "place_and_time"),
+    )
+    qk_norm: bool = setting(
+        False,
+        "queries and keys of one length (autoregressive only): attention finds what"
+        " matters, like the action, twice as soon",
     )
     tokens_per_position: int = setting(
         1,

@@ -83,12 +83,16 @@ class SelfAttention(nn.Module):
         self, x: Tensor, mask: Tensor, cache: KVCache | None = None, layer: int = 0
     ) -> Tensor:
         """x (B, L, E), mask (L, L_all) bool -> (B, L, E)."""
-        qkv = rearrange(self.qkv(x), "b l (n h d) -> n b h l d", n=3, h=self.num_heads)
-        q, k, v = qkv.unbind(0)  # each (B, H, L, D)
+        q, k, v = self.project(x)
         if cache is not None:
             k, v = cache.extend(layer, k, v)
         y = self.attend(q, k.to(q.dtype), v.to(q.dtype), mask)
         return self.proj(rearrange(y, "b h l d -> b l (h d)"))
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, L, E) -> queries, keys and values, each (B, H, L, D)."""
+        qkv = rearrange(self.qkv(x), "b l (n h d) -> n b h l d", n=3, h=self.num_heads)
+        return qkv[0], qkv[1], qkv[2]
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
         """(B, H, L, D), (B, H, M, D) twice -> (B, H, L, D)."""
@@ -107,8 +111,8 @@ class SelfAttention(nn.Module):
     @torch.no_grad()
     def weights(self, x: Tensor, mask: Tensor) -> Tensor:
         """The attention itself, to look at: x (B, L, E) -> (B, H, L, L)."""
-        qkv = rearrange(self.qkv(x), "b l (n h d) -> n b h l d", n=3, h=self.num_heads)
-        scores = qkv[0] @ qkv[1].mT / math.sqrt(qkv.shape[-1])
+        q, k, _ = self.project(x)
+        scores = q @ k.mT / math.sqrt(q.shape[-1])
         return scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
 
 

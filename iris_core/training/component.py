@@ -39,7 +39,9 @@ class Component(ABC):
         self.pretrained = bool(init.path and getattr(init, self.name))
         self.updates = 0
         self.annealed = 1.0
-        self.asynchronous = device.type == "cuda"
+        # A fused optimizer can look on the device whether to take its step
+        looks = getattr(self.optimizer, "_step_supports_amp_scaling", False)
+        self.asynchronous = looks and device.type == "cuda"
         self.pending: tuple[Losses, Tensor] | None = None  # not yet looked at
 
     @abstractmethod
@@ -76,7 +78,6 @@ class Component(ABC):
         if self.asynchronous:
             self.raise_pending()
             self.pending = losses, norm
-            # A fused optimizer looks at this on the device, and may do nothing
             self.optimizer.found_inf = (~(total + norm).isfinite()).float()  # type: ignore[attr-defined]
         else:
             self.check(norm, "gradient", losses)

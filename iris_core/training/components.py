@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 from iris_core.agent import Agent
 from iris_core.config.departures import InitConfig
@@ -26,6 +26,7 @@ from iris_core.training.schedule import COMPONENTS
 from iris_core.training.token_cache import TokenCache
 from iris_core.variants.event_sampler import EventSampler
 from iris_core.variants.loss_priority import LossPriorities, PrioritySampler
+from iris_core.variants.muon import MuonAdamW
 from iris_core.variants.small_world_model import FrameLosses
 from iris_core.variants.target_critic import TargetCritic
 
@@ -95,7 +96,13 @@ class WorldModelComponent(Component):
     def __init__(self, agent: Agent, experience: Experience) -> None:
         self.settings = settings = agent.config.world_model
         groups = agent.world_model.optimizer_groups(settings.updates.weight_decay)
-        super().__init__(agent, AdamW(groups, fused=can_fuse(agent.device)))
+        fused = can_fuse(agent.device)
+        optimizer: Optimizer = AdamW(groups, fused=fused)
+        if settings.updates.muon:
+            inside = agent.world_model.transformer.parameters()
+            matrices = [p for p in inside if p.ndim == 2]
+            optimizer = MuonAdamW(matrices, groups, fused)
+        super().__init__(agent, optimizer)
         self.agent = agent
         self.experience = experience
         policy = agent.config.actor_critic

@@ -1,9 +1,11 @@
-"""How a world model learns on a small budget: three departures, each off in the paper.
+"""How a world model learns on a small budget: five departures, each off in the paper.
 
 `world_model.changed_weight`: tokens that change from one frame to the next weigh more
 in the loss. `world_model.codebook_start`: the tables of codes begin with the codebook.
-`world_model.attention=block_causal`: a token sees the whole of its own frame. The loss
-also tells what was lost on each frame, for `surprise_share` (prioritised replay).
+`world_model.attention=block_causal`: a token sees the whole of its own frame.
+`world_model.positions=place_and_time`: frames share their positions' embeddings.
+`world_model.qk_norm`: queries and keys have one length. The loss also tells what was
+lost on each frame, for `surprise_share` (prioritised replay).
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from iris_core.models.base_world_model import (
     token_losses,
 )
 from iris_core.models.losses import Losses
-from iris_core.models.world_model import WorldModel
+from iris_core.models.transformer import SelfAttention
+from iris_core.models.world_model import WorldModel, init_weights
 
 
 @dataclass(kw_only=True)
@@ -103,11 +106,43 @@ class SmallWorldModel(SmallBudget, WorldModel):
         if config.attention == "block_causal":
             mask = block_causal_mask(self.max_tokens, self.tokens_per_block)
             self.transformer.mask = mask
+        if config.positions == "place_and_time":
+            self.pos_emb = PlaceAndTime(  # type: ignore[assignment]
+                self.tokens_per_block, config.max_blocks, config.embed_dim
+            )
+            self.pos_emb.apply(init_weights)
+        if config.qk_norm:
+            for block in self.transformer.blocks:
+                sizes = config.embed_dim, config.num_heads, config.dropout
+                block.attn = NormalisedAttention(*sizes).apply(init_weights)
 
     def code_tables(self) -> list[Tensor]:
         last = self.head_observations[-1]
         assert isinstance(last, nn.Linear)
         return [self.token_embedding.weight, last.weight]
+
+
+class NormalisedAttention(SelfAttention):
+    """Queries and keys of length sqrt(D) (Henry et al., 2020): scores stay within
+    +-sqrt(D), however large the weights become."""
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = super().project(x)
+        return F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:]), v
+
+
+class PlaceAndTime(nn.Module):
+    """Position embeddings from two tables: the place in its block, and the block."""
+
+    def __init__(self, places: int, blocks: int, embed_dim: int) -> None:
+        super().__init__()
+        self.place = nn.Embedding(places, embed_dim)
+        self.time = nn.Embedding(blocks, embed_dim)
+
+    @property
+    def weight(self) -> Tensor:
+        """As the one table would have it, (blocks * places, E)."""
+        return (self.time.weight[:, None] + self.place.weight).flatten(0, 1)
 
 
 def block_causal_mask(length: int, tokens_per_block: int) -> Tensor:

@@ -316,9 +316,10 @@ def test_two_frames_tell_where_a_coarse_ball_is_caught(seed: int) -> None:
     env = CoarseCatchEnv()
     frame, _ = env.reset(seed=seed)
     x, speed = middle(frame, BALL_COLOUR), 0.0
-    for step in range(1, 15):
+    for step in range(1, 16):
         gap = x - middle(frame, PADDLE_COLOUR)
         action = NOOP if abs(gap) <= 2 else (1 if gap < 0 else 2)
+        lies = frame
         frame, reward, terminated, _, _ = env.step(action)
         ball = np.all(frame == BALL_COLOUR, axis=-1)
         assert ball[:60].any() and not np.flatnonzero(ball.any(axis=1))[0] % 4
@@ -327,8 +328,9 @@ def test_two_frames_tell_where_a_coarse_ball_is_caught(seed: int) -> None:
             bounced = not 3.5 <= x + speed <= 59.5
             assert now - x == (-speed if bounced else speed)
         x, speed = now, now - x
-        assert terminated == (step == 14)
+        assert terminated == (step == 15)
     assert reward == 1.0
+    assert np.array_equal(frame, lies)  # in the last step nothing moved
 
 
 @pytest.mark.parametrize("make", TOY_GAMES.values())

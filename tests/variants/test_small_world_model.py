@@ -54,3 +54,43 @@ def test_without_the_setting_the_codebook_changes_nothing(mode):
     before = deepcopy(wm.state_dict())
     wm.start_from(torch.randn(32, 8))
     assert all(torch.equal(v, before[k]) for k, v in wm.state_dict().items())
+
+
+def test_positions_of_place_and_time_are_a_table_made_of_two():
+    """The same logits as the paper's model with that table, cached and not."""
+    mode = MODES[0]
+    ours = make_world_model(*mode, "positions=place_and_time")
+    theirs = make_world_model(*mode)
+    weights = {k: v for k, v in ours.state_dict().items() if "pos_emb" not in k}
+    place, time = ours.pos_emb.place.weight, ours.pos_emb.time.weight
+    assert place.shape == (17, 32) and time.shape == (5, 32)
+    table = torch.stack([place[i % 17] + time[i // 17] for i in range(5 * 17)])
+    theirs.load_state_dict({**weights, "pos_emb.weight": table.detach()})
+    tokens, actions = make_tokens(2, 5), torch.randint(3, (2, 5))
+    output, expected = (wm.predict(tokens, actions) for wm in (ours, theirs))
+    assert torch.equal(output.observations, expected.observations)
+    cache, row = ours.new_cache(2), ours.sequence(tokens, actions)
+    parts = [ours(part, cache).observations for part in row.split(20, dim=1)]
+    cached = torch.cat(parts, dim=1)[:, : output.observations.shape[1]]
+    torch.testing.assert_close(cached, output.observations, rtol=1e-4, atol=1e-5)
+    output.observations.sum().backward()
+    assert place.grad.abs().sum() > 0 and time.grad.abs().sum() > 0
+
+
+def test_scores_of_normalised_attention_are_bounded():
+    """By sqrt(D), for any weights; a cache holds the normalised keys."""
+    wm = make_world_model(*MODES[0], "qk_norm=true")
+    attn = wm.transformer.blocks[0].attn
+    attn.qkv.weight.data *= 1e3
+    q, k, _ = attn.project(torch.randn(2, 7, 32))
+    assert q.shape == (2, 2, 7, 16)
+    scores = q @ k.mT / 16**0.5
+    assert 0.5 < scores.abs().max() <= 4.0001
+    tokens, actions = make_tokens(2, 5), torch.randint(3, (2, 5))
+    expected = wm.predict(tokens, actions).observations
+    cache, row = wm.new_cache(2), wm.sequence(tokens, actions)
+    parts = [wm(part, cache).observations for part in row.split(20, dim=1)]
+    cached = torch.cat(parts, dim=1)[:, : expected.shape[1]]
+    torch.testing.assert_close(cached, expected, rtol=1e-4, atol=1e-5)
+    weights = attn.weights(torch.randn(2, 7, 32), torch.ones(7, 7, dtype=torch.bool))
+    assert weights.max() / weights.min() < 3000  # e^(2 sqrt(D)) = 2981

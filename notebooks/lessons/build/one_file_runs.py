@@ -1,7 +1,7 @@
 """Learning runs of my_iris.py, one a seed, kept in results/my_iris.
 
     python -m lessons.build.one_file_runs FOLDER SEED ...   # run these, one by one
-    python -m lessons.build.one_file_runs FOLDER            # draw the curves of all
+    python -m lessons.build.one_file_runs FOLDER            # curves and table of all
 
 A run leaves the lines that it printed (seedN.txt), its figures (seedN.json) and a film
 of its dream (seedN.gif).
@@ -35,6 +35,27 @@ PANELS = {
 }
 DREAMS = 256  # that obedience is measured in
 STEPS = 5  # of each
+README = """\
+# Learning runs of my_iris.py
+
+`python notebooks/my_iris.py --seed N`, with the settings of the file as they are; from
+the folder notebooks, `python -m lessons.build.one_file_runs ../results/my_iris N`
+repeats a run and keeps it here. The minutes are those of one core
+({cpu}), without the test.
+
+{table}
+
+*Obeyed*: dreamed steps in which the paddle goes where a random action sends it, of the
+first {steps} steps of {dreams} dreams, where it began them whole.
+
+![Changed tokens foreseen, balls caught in dreams and balls caught in the game, against
+minutes](curves.png)
+
+The game and, on its right, the dream that follows its first two frames and its actions
+(seed 0):
+
+![Six games, and the same in the dream](seed0.gif)
+"""
 LINE = re.compile(r"\s*(\d+) s  epoch (\d+)  (.*)")
 
 
@@ -120,13 +141,29 @@ def draw(folder: Path) -> Path:
     return folder / "curves.png"
 
 
+def write_readme(folder: Path) -> Path:
+    """The table of all runs in a folder."""
+    runs = [json.loads(file.read_text()) for file in sorted(folder.glob("seed*.json"))]
+    rows = ["| seed | balls caught | test episodes | obeyed | minutes |"]
+    rows.append("| --- | ---: | ---: | ---: | ---: |")
+    rows += [
+        f"| {run['seed']} | {run['caught']:.1%} | {run['test_episodes']} |"
+        f" {run['actions_obeyed']:.0%} | {run['cpu_minutes']:.1f} |"
+        for run in runs
+    ]
+    told = {"cpu": runs[0]["cpu"], "steps": STEPS, "dreams": DREAMS}
+    readme = folder / "README.md"
+    readme.write_text(README.format(table="\n".join(rows), **told))
+    return readme
+
+
 def main() -> None:
     folder, seeds = Path(sys.argv[1]), sys.argv[2:]
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         print(json.dumps(run(int(seed), folder)))
     if not seeds:
-        print(draw(folder))
+        print(draw(folder), write_readme(folder))
 
 
 if __name__ == "__main__":
