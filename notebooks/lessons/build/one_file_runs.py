@@ -30,7 +30,7 @@ from iris_core.tools.benchmarks.timing import cpu_model
 
 PANELS = {
     "changed tokens": "changed tokens foreseen (share)",
-    "dreamed return": "balls caught in a dream (share)",
+    "dreamed return": "reward of a dream of a few steps (mean)",
     "return": "balls caught in the game (share)",
 }
 DREAMS = 256  # that obedience is measured in
