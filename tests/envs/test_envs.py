@@ -107,14 +107,6 @@ def test_the_benchmarks_games_exist() -> None:
     assert set(ATARI_100K) < set(list_games())
 
 
-@pytest.mark.parametrize(
-    ("wrong", "right"), [("Brekout", "Breakout"), ("ms_pacman", "MsPacman")]
-)
-def test_an_unknown_game_names_near_ones(wrong: str, right: str) -> None:
-    with pytest.raises(ConfigError, match=f"{wrong}.*{right}.*list_games"):
-        make_atari(wrong)
-
-
 def test_settings_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match="'train' or 'test'"):
         make_atari("Pong", "eval")  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ def check_folder(folder: Path) -> None:
 def open_session(args: argparse.Namespace) -> tuple[Session, Path]:
     """The session for the options, and the folder for recordings."""
     check_panels(args.panels)
-    source = open_source(args.source)
+    source = open_source(args.source, args.game)
     place, driver = MODES[args.mode]
     session = Session(source.agent, place, driver, source.episodes, args.seed)
     if args.temperature is not None:
