@@ -140,9 +140,9 @@ def load_published(
     found = config or read_config(tensors)
     if config is None or game:
         found.env.game = game_name(game) if game else game_of(path)
-    if config is None:
-        if any(name.startswith("tokenizer.lpips.") for name in tensors):
-            found.tokenizer.loss.lpips_weights = str(path.absolute())
+    lpips = any(name.startswith("tokenizer.lpips.") for name in tensors)
+    if config is None and lpips:
+        found.tokenizer.loss.lpips_weights = str(path.absolute())
     num_actions = _size(tensors, "world_model.embedder.embedding_tables.0.weight", 0)
     actions = [f"action {i}" for i in range(num_actions)]
     learned = {k: v for k, v in tensors.items() if not NOT_LEARNED.fullmatch(k)}
