@@ -28,6 +28,7 @@ from iris_core.tools.figures.own_runs import (
 from iris_core.tools.figures.paper_sizes import draw_paper_sizes
 from iris_core.tools.figures.style import LOOKS, looks, save
 from iris_core.tools.figures.write import ScoreFigures, all_figures, write_figures
+from iris_core.tools.scores import scores as score_files
 from iris_core.tools.scores.run_records import (
     MeanReturn,
     OwnRun,
@@ -39,7 +40,6 @@ from iris_core.tools.scores.run_records import (
     own_runs,
     results_folder,
 )
-from iris_core.tools.scores import scores as score_files
 from iris_core.tools.scores.scores import PAPER, data_folder, load_scores
 from iris_core.tools.scores.statistics import estimate
 
