@@ -104,6 +104,8 @@ def sweep(args: argparse.Namespace) -> int:
 
 def figures(args: argparse.Namespace) -> int:
     """iris figures [FIGURE ...] [--out FOLDER] [--scores FILE] [--replicates N] ..."""
+    from tqdm.auto import tqdm
+
     from iris_core.tools.figures.write import all_figures, write_figures
     from iris_core.tools.scores.scores import find_data
 
@@ -111,7 +113,7 @@ def figures(args: argparse.Namespace) -> int:
     algorithms = [name.strip() for name in args.algorithms.split(",") if name.strip()]
     found = all_figures(folder, args.scores, args.own, algorithms, args.replicates)
     for name in write_figures(folder, found, args.names):
-        print(folder / f"{name}.pdf")
+        tqdm.write(str(folder / f"{name}.pdf"))
     return 0
 
 

@@ -43,7 +43,7 @@ def draw_paper_sizes(scores: pd.DataFrame, folder: Path) -> Figure:
         game, rows = config.env.game, read_metrics(Path(f"{run}-metrics.csv"), COLUMNS)
         draw_tests(ax, rows, read_test(Path(f"{run}-test.json")))
         draw_published(ax, run_scores(scores, "IRIS", game))
-        draw_references(ax, game)
+        draw_references(ax, game, right=0.6)  # between our runs and IRIS's
         ax.set_title(game, loc="left")
         ax.set_xlabel("environment steps")
         shares.append(f"{game}: {share_of_schedule(config, rows)}")
@@ -99,7 +99,7 @@ def share_of_schedule(config: Config, rows: pd.DataFrame) -> str:
     whole = total_updates(paper, paper.training.epochs)
     steps = rows["env_steps"].max()
     parts = [f"{steps:,.0f} of {PAPERS_STEPS:,} steps ({steps / PAPERS_STEPS:.0%})"]
-    names = ("tokenizer updates", "world-model updates", "dreams for the policy")
+    names = ("tokenizer updates", "world-model updates", "policy updates")
     for name, part in zip(names, COMPONENTS, strict=True):
         share = done[part] / whole[part]
         ours, theirs = (getattr(c, part).updates.batch_size for c in (config, paper))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from tqdm.auto import tqdm
 
 from iris_core.agent import Agent
 from iris_core.config.setting import ConfigError
@@ -317,6 +318,8 @@ def write_figures(
         raise ConfigError(
             f"no figure {', '.join(unknown)}; there are: {', '.join(figures)}"
         )
-    for name in only or figures:
-        save(figures[name](), Path(folder), name)
-        yield name
+    with tqdm(only or figures, unit="figure", leave=False) as bar:
+        for name in bar:
+            bar.set_description(name)
+            save(figures[name](), Path(folder), name)
+            yield name
