@@ -15,7 +15,7 @@ from iris_core.config.setting import ConfigError
 from iris_core.plotting.palette import BLUE, INK, SKY
 from iris_core.runtime.table import read_metrics
 from iris_core.tools.figures.own_runs import draw_references
-from iris_core.tools.figures.style import WIDTH, note, styled
+from iris_core.tools.figures.style import OFFSET, WIDTH, note, styled
 from iris_core.tools.scores.scores import finite_number, read_json, run_scores
 from iris_core.training.schedule import COMPONENTS, total_updates
 
@@ -84,8 +84,9 @@ def draw_published(ax: Axes, runs: np.ndarray) -> None:
     mean = float(runs.mean())
     ax.plot([PAPERS_STEPS] * len(runs), runs, ".", color=BLUE, alpha=0.6)
     ax.plot([PAPERS_STEPS], [mean], "_", color=BLUE, markersize=14)
-    left, text = 0.94 * PAPERS_STEPS, f"IRIS {mean:.1f}"
-    ax.text(left, mean, text, ha="right", va="top", fontsize=6.5, color=BLUE)
+    look: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 6.5, "color": BLUE}
+    left = 0.94 * PAPERS_STEPS
+    ax.annotate(f"IRIS {mean:.1f}", (left, mean), (0, -1.5), **OFFSET, **look)
     ax.set_xlim(0, 1.05 * PAPERS_STEPS)
     ax.set_xticks([0, PAPERS_STEPS // 2, PAPERS_STEPS])
     ax.xaxis.set_major_formatter("{x:,.0f}")
