@@ -96,7 +96,9 @@ class AtariEnv(Game):
         self.end_on_life_loss = end_on_life_loss
         self.max_raw_frames = max_raw_frames
 
-        self._rom = roms.get_rom_path(roms_by_name()[self.game])
+        rom = roms.get_rom_path(roms_by_name()[self.game])
+        assert rom is not None  # ale-py brings those along that it lists
+        self._rom = rom
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner
         self._ale = ale_py.ALEInterface()
         self._ale.setFloat("repeat_action_probability", 0.0)

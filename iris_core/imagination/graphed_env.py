@@ -104,8 +104,8 @@ class GraphedWorldModelEnv(WorldModelEnv):
         recorded = self.recorded[key]
         recorded.graph.replay()
         self.cache.size = recorded.size_after
-        made = (each.clone() for each in recorded.graph.outputs)
-        return NextFrame(*made, recorded.logits)
+        made, rewards, ends = (each.clone() for each in recorded.graph.outputs)
+        return NextFrame(made, rewards, ends, recorded.logits)
 
     def record_step(self, predict_frame: bool) -> RecordedPasses:
         size, step = self.cache.size, super().generate

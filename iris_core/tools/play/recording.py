@@ -23,7 +23,7 @@ from iris_core.tools.play.session import Session
 from iris_core.tools.play.worlds import Node
 
 SESSION_PANELS = ("attention", "tree", "twin")  # not of a single node: not recorded
-MOST_IN_A_GIF = 1_000
+MOST_IN_A_GIF = 500
 CRF = "12"  # of x264: errors in flat areas stay invisible
 
 

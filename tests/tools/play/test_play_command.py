@@ -39,7 +39,7 @@ def test_iris_play_without_a_display(agent_file, capsys):
 def test_iris_play_refuses_what_it_cannot_do(agent_file, capsys):
     for arguments, told in (
         (["--out", "a.avi"], "a.avi is none of .mp4, .gif, .png"),
-        (["--out", "a.gif", "--steps", "2000"], "A GIF takes at most 1,000 frames"),
+        (["--out", "a.gif", "--steps", "2000"], "A GIF takes at most 500 frames"),
         (["--panels", "moon"], "Unknown panel moon"),
         (["--mode", "replay"], "no recorded episodes"),
     ):
