@@ -140,13 +140,16 @@ class Agent(nn.Module):
 
     def check_game(self, game: str, actions: list[str]) -> None:
         """Refuse another game, or other actions than this agent's (ConfigError)."""
-        learned, use = f"This agent learned {self.game}", f"Use env.game={self.game}."
+        learned = f"This agent learned {self.game}"
         if game != self.game:
-            raise ConfigError(f"{learned}; it can't play {game}. {use}")
+            raise ConfigError(
+                f"{learned}; it can't play {game}. Use env.game={self.game}."
+            )
         if len(actions) != self.num_actions:
             raise ConfigError(
                 f"{learned} with {self.num_actions} actions ({', '.join(self.actions)})"
-                f"; the environment has {len(actions)} ({', '.join(actions)}). {use}"
+                f"; the game has {len(actions)} ({', '.join(actions)}). If its file"
+                " does not say which game it learned, say so: --game NAME."
             )
 
     # Files

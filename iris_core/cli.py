@@ -271,7 +271,7 @@ def evaluate(args: argparse.Namespace) -> int:
     """iris eval RUN|AGENT [--episodes N] [--envs N] [--seed S] [--out FILE] ..."""
     from iris_core.pretrained import load_agent
 
-    agent = load_agent(args.source)
+    agent = load_agent(args.source, game=args.game)
     if args.out is not None:
         check_writable(args.out)
     table, message = where_to_record(agent, args)

@@ -22,8 +22,11 @@ from torch import Tensor
 from iris_core.agent import Agent, outline
 from iris_core.config.check import check, nearest
 from iris_core.config.departures import Config
+from iris_core.config.games import game_name
+from iris_core.config.load import flatten
 from iris_core.config.paths import user_path
 from iris_core.config.setting import ConfigError
+from iris_core.config.yaml_file import read_yaml
 from iris_core.envs import ATARI_100K
 from iris_core.models.vqgan import FRAME_SIZE
 from iris_core.runtime.device import resolve_device
@@ -32,7 +35,7 @@ from iris_core.runtime.tensors import check_fit, read_tensors
 
 AGENTS = Path(__file__).resolve().parents[1] / "data" / "agents"  # of the repository
 REPOSITORY = "eloialonso/iris"  # on the Hugging Face Hub
-GAME = re.compile(r"[A-Z][A-Za-z]+")  # as published files are named
+CONFIGS = ("config/trainer.yaml", ".hydra/config.yaml", "config.yaml")  # of a run
 
 # What the published names start with, and ours; other names are the same.
 PREFIXES = {
@@ -55,7 +58,9 @@ NOT_LEARNED = re.compile(
 )
 
 
-def load_agent(source: str | Path, device: str = "cpu") -> Agent:
+def load_agent(
+    source: str | Path, device: str = "cpu", game: str | None = None
+) -> Agent:
     """A trained agent, in evaluation mode.
 
         agent = iris_core.load_agent("freeway_hour")
@@ -67,15 +72,21 @@ def load_agent(source: str | Path, device: str = "cpu") -> Agent:
             published agent, which is downloaded once. Case counts: "pong" is the
             repository's agent, "Pong" the authors'.
         device: auto, cpu, cuda, cuda:1 or mps.
+        game: what a published checkpoint plays, if neither its name (Pong.pt) nor a
+            config beside its folder tells it.
 
     Raises:
-        ConfigError: no such agent, a damaged file, or no such device.
+        ConfigError: no such agent, a damaged file, another game, or no such device.
     """
     path = agent_path(source)
     if path.is_dir():
         path = Run.open(path).agent
-    load = Agent.load if path.suffix == ".safetensors" else load_published
-    return load(path).to(resolve_device(device))
+    if path.suffix != ".safetensors":
+        return load_published(path, game=game).to(resolve_device(device))
+    agent = Agent.load(path).to(resolve_device(device))
+    if game and game_name(game) != agent.game:
+        raise ConfigError(f"{source} learned {agent.game}, not {game_name(game)}.")
+    return agent
 
 
 def agent_path(source: str | Path) -> Path:
@@ -113,22 +124,25 @@ def no_agent(name: str) -> str:
     )
 
 
-def load_published(path_or_game: str | Path, *, config: Config | None = None) -> Agent:
+def load_published(
+    path_or_game: str | Path, *, config: Config | None = None, game: str | None = None
+) -> Agent:
     """The agent of a published checkpoint, in evaluation mode, on the CPU.
 
     path_or_game: a file, or one of the 26 games (e.g. "Breakout"), which is downloaded
     from the Hugging Face Hub and kept. config: the settings to use; by default the
     paper's, with the sizes found in the file and 4 attention heads, which it hides.
+    game: as for `load_agent`; "" if nothing tells it, and then it can't be played.
     ConfigError if the file cannot be had, or does not hold what the agent needs.
     """
     path = agent_path(path_or_game)
     tensors = unwrapped(read_tensors(path))
     found = config or read_config(tensors)
-    if config is None:
-        if GAME.fullmatch(path.stem):
-            found.env.game = path.stem
-        if any(name.startswith("tokenizer.lpips.") for name in tensors):
-            found.tokenizer.loss.lpips_weights = str(path.absolute())
+    if config is None or game:
+        found.env.game = game_name(game) if game else game_of(path)
+    lpips = any(name.startswith("tokenizer.lpips.") for name in tensors)
+    if config is None and lpips:
+        found.tokenizer.loss.lpips_weights = str(path.absolute())
     num_actions = _size(tensors, "world_model.embedder.embedding_tables.0.weight", 0)
     actions = [f"action {i}" for i in range(num_actions)]
     learned = {k: v for k, v in tensors.items() if not NOT_LEARNED.fullmatch(k)}
@@ -140,6 +154,21 @@ def load_published(path_or_game: str | Path, *, config: Config | None = None) ->
     agent = Agent(found, actions)
     agent.load_state_dict(from_published(learned))
     return agent.eval()
+
+
+def game_of(path: Path) -> str:
+    """The game of a published file, by its name or by the config of its run, the folder
+    around checkpoints/; "" if neither tells it."""
+    names = [path.stem]
+    for file in (path.absolute().parents[1] / name for name in CONFIGS):
+        if file.is_file():
+            values = read_yaml(file)
+            told = dict(flatten(values)) if isinstance(values, dict) else {}
+            names += [str(told.get(name, "")) for name in ("env.train.id", "env.game")]
+    for name in names:
+        with suppress(ConfigError):
+            return game_name(name)
+    return ""
 
 
 def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -125,7 +125,7 @@ def test_the_exit_code_of_the_command():
         ("tokenizer.vocab_size=1", "from 2 to"),
         ("preset=papr", "Did you mean paper"),
         ("env.game=Brekout", "Breakout"),
-        ("env.game=breakout", "Breakout"),
+        ("env.game=ALE/Brekout-v5", "Breakout"),
         ("Breakout", "name=value"),
     ],
 )

@@ -16,6 +16,7 @@ from torch import Tensor
 from iris_core import pretrained
 from iris_core.agent import Agent
 from iris_core.config import Config, ConfigError, departures, load_config
+from iris_core.evaluation.test_play import evaluate
 from iris_core.models.lpips import LPIPS, load_lpips
 from iris_core.pretrained import (
     from_published,
@@ -104,6 +105,40 @@ def test_block_causal_is_seen_in_the_mask(small: Tensors, write: Write) -> None:
     assert load_published(write(small | mask)).config.world_model.attention == (
         "block_causal"
     )
+
+
+def told(agent: Path, file: str = "", text: str = "") -> str:
+    """The game of an agent's file; with a config of its run."""
+    if file:
+        path = agent.parents[1] / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return load_published(agent).game
+
+
+def test_the_game_of_a_file(small: Tensors, tmp_path: Path) -> None:
+    """By its name or the config beside it; never another one."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    for name in ("last", "pong", "Pong-v5", "atlantis"):
+        torch.save(small, folder / f"{name}.pt")
+    games = [told(folder / f"{name}.pt") for name in ("pong", "Pong-v5", "atlantis")]
+    assert games == ["Pong", "Pong", "Atlantis"]
+    last = folder / "last.pt"
+    assert told(last) == ""
+    with pytest.raises(ConfigError, match="--game NAME"):
+        evaluate(load_agent(last), episodes=1)
+    assert load_agent(last, game="ALE/Pong-v5").game == "Pong"
+    assert told(last, "config.yaml", "env: {game: Alien}") == "Alien"
+    authors = "env: {train: {id: PongNoFrameskip-v4}}"
+    assert told(last, "config/trainer.yaml", authors) == "Pong"
+    assert load_agent(last, game="breakout").game == "Breakout"
+
+
+def test_an_own_agent_keeps_its_game() -> None:
+    assert load_agent("catch", game="catch").game == "Catch"
+    with pytest.raises(ConfigError, match="catch learned Catch, not Pong"):
+        load_agent("catch", game="Pong")
 
 
 def test_names_there_and_back(small: Tensors) -> None:

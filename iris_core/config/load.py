@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from iris_core.config.check import bad_value, check, nearest
 from iris_core.config.departures import Config
+from iris_core.config.games import game_name
 from iris_core.config.paths import user_path
 from iris_core.config.setting import ConfigError, shown, walk
 from iris_core.config.yaml_file import read_yaml
@@ -76,6 +77,7 @@ def load_config(preset: str = "tutorial", overrides: Sequence[str] = ()) -> Conf
     config = to_config(compose_settings(list(overrides)))
     for name, path in paths.items():
         set_path(config, name, path)
+    config.env.game = game_name(config.env.game)
     return check(config)
 
 

@@ -2,7 +2,8 @@
 
 import gymnasium as gym
 
-from iris_core.envs.atari import AtariEnv, list_games, make_atari
+from iris_core.config.games import list_games
+from iris_core.envs.atari import AtariEnv, make_atari
 from iris_core.envs.atari_100k import ATARI_100K
 from iris_core.envs.catch import TOY_GAMES, CatchEnv, CoarseCatchEnv
 from iris_core.envs.game import Game, action_meanings, as_game

@@ -13,8 +13,6 @@ games draw their objects on every other frame only. Sticky actions are off.
 
 from __future__ import annotations
 
-import difflib
-from pathlib import Path
 from typing import Any, Literal
 
 import ale_py
@@ -23,12 +21,12 @@ import numpy as np
 from ale_py import roms
 from PIL import Image
 
+from iris_core.config.games import game_name, list_games, roms_by_name
 from iris_core.config.setting import ConfigError
 from iris_core.envs.game import FRAME_SHAPE, Game, State
 
 Mode = Literal["train", "test"]
 
-MULTIPLAYER_ONLY = {"combat", "joust", "maze_craze", "warlords"}
 NOOP = 0  # its place in every game's action set
 
 
@@ -68,11 +66,6 @@ def make_atari(
     return AtariEnv(game, frame_skip, noop_max, end_on_life_loss, max_raw_frames)
 
 
-def list_games() -> list[str]:
-    """The names of all games that ale-py brings along and one player can play."""
-    return sorted(_roms_by_name())
-
-
 class AtariEnv(Game):
     """One game; see `make_atari`.
 
@@ -97,13 +90,15 @@ class AtariEnv(Game):
         _check_at_least_one("frame_skip", frame_skip)
         _check_at_least_one("noop_max", noop_max)
         _check_at_least_one("max_raw_frames", max_raw_frames)
-        self.game = game
+        self.game = game_name(game, list_games())
         self.frame_skip = frame_skip
         self.noop_max = noop_max
         self.end_on_life_loss = end_on_life_loss
         self.max_raw_frames = max_raw_frames
 
-        self._rom = _rom(game)
+        rom = roms.get_rom_path(roms_by_name()[self.game])
+        assert rom is not None  # ale-py brings those along that it lists
+        self._rom = rom
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner
         self._ale = ale_py.ALEInterface()
         self._ale.setFloat("repeat_action_probability", 0.0)
@@ -296,26 +291,6 @@ class AtariEnv(Game):
 
 def _frames(pixels: bytes) -> np.ndarray:
     return np.frombuffer(pixels, np.uint8).reshape(-1, *FRAME_SHAPE)
-
-
-def _roms_by_name() -> dict[str, str]:
-    ids = set(roms.get_all_rom_ids()) - MULTIPLAYER_ONLY
-    return {rom_id.title().replace("_", ""): rom_id for rom_id in ids}
-
-
-def _rom(game: str) -> Path:
-    """The file of a game; ConfigError if there is no such game."""
-    known = _roms_by_name()
-    path = roms.get_rom_path(known[game]) if game in known else None
-    if path is not None:
-        return path
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(game.lower().replace("_", ""), by_lower, n=3)
-    guess = f" Did you mean {' or '.join(by_lower[n] for n in near)}?" if near else ""
-    raise ConfigError(
-        f"There is no Atari game {game!r}.{guess}"
-        " All names: iris_core.envs.list_games(); toy games: Catch, CoarseCatch."
-    )
 
 
 def _check_at_least_one(name: str, value: int) -> None:

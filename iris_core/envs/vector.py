@@ -7,7 +7,9 @@ from functools import partial
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from iris_core.config.games import game_name
 from iris_core.config.paper import EnvConfig
+from iris_core.config.setting import ConfigError
 from iris_core.envs.atari import Mode, make_atari
 from iris_core.envs.catch import TOY_GAMES
 from iris_core.envs.game import Game, State, as_game
@@ -19,11 +21,16 @@ def make_env(config: EnvConfig, mode: Mode) -> Game:
     Raises:
         ConfigError: unknown game.
     """
-    if config.game in TOY_GAMES:
-        return TOY_GAMES[config.game]()
+    if not config.game:
+        raise ConfigError(
+            "Which game? Neither the name of this published agent's file nor a config"
+            " of its run tells it: say --game NAME, or load_agent(..., game=NAME)."
+        )
+    if toy := TOY_GAMES.get(game := game_name(config.game)):
+        return toy()
     train = mode == "train"
     return make_atari(
-        config.game,
+        game,
         mode,
         frame_skip=config.frame_skip,
         noop_max=config.noop_max if train else config.test_noop_max,

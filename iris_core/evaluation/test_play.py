@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from iris_core.agent import Agent
 from iris_core.config.paper import EnvConfig
+from iris_core.config.setting import ConfigError
 from iris_core.data.episode import Episode, EpisodeStats, one_step
 from iris_core.data.frames import to_frames
 from iris_core.data.replay_buffer import Replay
@@ -169,8 +170,13 @@ def evaluate(
         each_step: called before every step; may raise to stop.
 
     Raises:
-        ConfigError: no such agent; or the game, or its actions, are not the agent's.
+        ConfigError: no such agent, or nothing to play; or the game, or its actions, are
+            not the agent's.
     """
+    if episodes < 1 or num_envs < 1:
+        raise ConfigError(
+            f"episodes={episodes}, num_envs={num_envs}: each must be 1 or more."
+        )
     agent = agent if isinstance(agent, Agent) else load_agent(agent)
     test, env = agent.config.evaluation, env or agent.config.env
     temperature = test.temperature if temperature is None else temperature

@@ -7,9 +7,10 @@ the cache that a step can begin with, 20 at the paper's sizes; the decoder has o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ class RecordedPasses:
 
     graph: Graph
     size_after: int  # of the cache
+    logits: Callable[[], WorldModelOutput]  # from where the graph leaves their parts
 
 
 class GraphedWorldModelEnv(WorldModelEnv):
@@ -102,21 +104,20 @@ class GraphedWorldModelEnv(WorldModelEnv):
         recorded = self.recorded[key]
         recorded.graph.replay()
         self.cache.size = recorded.size_after
-        made = (each.clone() for each in recorded.graph.outputs)
-        tokens, rewards, ends, *logits = made
-        return NextFrame(tokens, rewards, ends, WorldModelOutput(*logits))
+        made, rewards, ends = (each.clone() for each in recorded.graph.outputs)
+        return NextFrame(made, rewards, ends, recorded.logits)
 
     def record_step(self, predict_frame: bool) -> RecordedPasses:
-        size = self.cache.size
-        step = super().generate
+        size, step = self.cache.size, super().generate
+        made: list[Any] = []  # the fields of a NextFrame
 
         def do() -> Outputs:
             self.cache.size = size
             with recordable(self.block.device.type):
-                *made, logits = step(self.block, predict_frame, None)
-            return (*made, logits.observations, logits.rewards, logits.ends)
+                made[:] = step(self.block, predict_frame, None)
+            return tuple(made[:3])
 
-        return RecordedPasses(self.record(do), self.cache.size)
+        return RecordedPasses(self.record(do), self.cache.size, lambda: made[3]())
 
 
 def cast_linears(module: nn.Module, dtype: torch.dtype) -> None:

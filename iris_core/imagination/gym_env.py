@@ -73,6 +73,7 @@ class Dreams:
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Actions (B,) -> frames uint8 (B, 64, 64, 3), rewards and ends (B,)."""
+        checked_actions(actions, self.rows, self.agent.num_actions)
         taken = torch.as_tensor(actions, dtype=torch.int64, device=self.agent.device)
         self.steps += 1
         with autocast_for(self.agent.config, self.agent.device):
@@ -218,6 +219,16 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def render(self) -> tuple[np.ndarray, ...]:
         """The current frames."""
         return tuple(self.frames)
+
+
+def checked_actions(actions: np.ndarray, rows: int, count: int) -> None:
+    """ConfigError unless there is a whole number below `count` for every row."""
+    whole = np.issubdtype(actions.dtype, np.integer) and actions.shape == (rows,)
+    if not whole or (actions < 0).any() or (actions >= count).any():
+        raise ConfigError(
+            f"The action is {actions.tolist()!r:.80}; a dream takes a whole number from"
+            f" 0 to {count - 1}, and {rows} of them side by side an array of {rows}."
+        )
 
 
 def checked_steps(max_steps: int) -> int:

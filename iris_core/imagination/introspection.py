@@ -88,7 +88,7 @@ class Imagination:
         """
         actions = torch.tensor([action], device=self.device)
         _, reward, end, info = self.dream.step(actions, tokens=tokens)
-        prediction = Prediction.of(info["logits"], self.dream.tokens)
+        prediction = Prediction.of(info["logits"](), self.dream.tokens)
         return float(reward[0]), bool(end[0]), prediction
 
     @property

@@ -112,10 +112,10 @@ class WorldModelEnv:
         """Take actions (B,) int64.
 
         Returns frames (B, 3, 64, 64) float in [0, 1], rewards (B,) float in {-1, 0, 1},
-        ends (B,) bool, and info: the `logits` of all three (see `NextFrame`), and
-        whether the cache had to be `refreshed`. Without predict_frame the frame stays
-        (a rollout's last step). tokens: (B, K), a frame that really came, to be taken
-        instead of a sampled one.
+        ends (B,) bool, and info: `logits()` gives those of all three (see `NextFrame`),
+        and `refreshed` tells whether the cache had to be. Without predict_frame the
+        frame stays (a rollout's last step). tokens: (B, K), a frame that really came,
+        to be taken instead of a sampled one.
         """
         full = not self.world_model.fits(self.cache, predict_frame)
         if full:

@@ -43,15 +43,16 @@ class WorldModelOutput:
 class NextFrame(NamedTuple):
     """One generated step.
 
-    tokens: (B, K) int64. rewards: (B,) float in {-1, 0, 1}. ends: (B,) bool. logits:
-    what these were sampled from; observations (B, K, vocab_size), none of them if no
-    frame was predicted, are divided by the temperature, rewards (B, 3), ends (B, 2).
+    tokens: (B, K) int64. rewards: (B,) float in {-1, 0, 1}. ends: (B,) bool. logits():
+    what these were sampled from, put together when it is asked for, before the next
+    step; observations (B, K, vocab_size), none of them if no frame was predicted, are
+    divided by the temperature, rewards (B, 3), ends (B, 2).
     """
 
     tokens: Tensor
     rewards: Tensor
     ends: Tensor
-    logits: WorldModelOutput
+    logits: Callable[[], WorldModelOutput]
 
 
 @dataclass

@@ -116,8 +116,8 @@ class WorldModel(BaseWorldModel):
         outcome = output.rewards[:, -1], output.ends[:, -1]
         rewards, ends = sample(outcome[0]).float() - 1, sample(outcome[1]).bool()
         if not predict_frame:
-            logits = WorldModelOutput(output.observations[:, :0], *outcome)
-            return NextFrame(block[:, :-1], rewards, ends, logits)
+            none = WorldModelOutput(output.observations[:, :0], *outcome)
+            return NextFrame(block[:, :-1], rewards, ends, lambda: none)
         frame: list[Tensor] = []
         scores: list[Tensor] = []
         for i in range(self.tokens_per_frame):
@@ -125,8 +125,12 @@ class WorldModel(BaseWorldModel):
                 output = self(frame[-1][:, None], cache)
             scores.append(output.observations[:, -1] / temperature)  # (B, vocab_size)
             frame.append(sample(scores[-1]) if tokens is None else tokens[:, i])
-        logits = WorldModelOutput(torch.stack(scores, dim=1), *outcome)
-        return NextFrame(torch.stack(frame, dim=1), rewards, ends, logits)
+        return NextFrame(
+            torch.stack(frame, dim=1),
+            rewards,
+            ends,
+            lambda: WorldModelOutput(torch.stack(scores, dim=1), *outcome),
+        )
 
     def where_predicted(
         self, past: Sequence[Tensor], tokens: Tensor, at: int

@@ -61,7 +61,9 @@ class AgentFile:
 
 
 def write_agent(path: Path, content: AgentFile) -> None:
-    """Write an agent whole or not at all, with its checksum."""
+    """Write an agent whole or not at all, with its checksum; ConfigError if its weights
+    are no numbers."""
+    check_finite(content.tensors, path)
     about: dict[str, Any] = {
         "config": config_to_dict(content.config),
         "actions": content.actions,

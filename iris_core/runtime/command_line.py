@@ -36,6 +36,9 @@ def add_agent(command: argparse.ArgumentParser) -> None:
         help="a run folder, the name of an agent in data/agents, an agent's"
         " .safetensors file, a published .pt file, or the game of a published agent",
     )
+    command.add_argument(
+        "--game", metavar="NAME", help="of a published .pt file that tells none"
+    )
 
 
 def a_path(text: str) -> Path:

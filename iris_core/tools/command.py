@@ -104,14 +104,16 @@ def sweep(args: argparse.Namespace) -> int:
 
 def figures(args: argparse.Namespace) -> int:
     """iris figures [FIGURE ...] [--out FOLDER] [--scores FILE] [--replicates N] ..."""
-    from iris_core.tools.figures.write import all_figures, write_figures
-    from iris_core.tools.scores.run_records import results_folder
+    from tqdm.auto import tqdm
 
-    folder = args.out or results_folder().parent / "figures"
+    from iris_core.tools.figures.write import all_figures, write_figures
+    from iris_core.tools.scores.scores import find_data
+
+    folder = args.out or (find_data() or Path("data")).parent / "results" / "figures"
     algorithms = [name.strip() for name in args.algorithms.split(",") if name.strip()]
     found = all_figures(folder, args.scores, args.own, algorithms, args.replicates)
     for name in write_figures(folder, found, args.names):
-        print(folder / f"{name}.pdf")
+        tqdm.write(str(folder / f"{name}.pdf"))
     return 0
 
 

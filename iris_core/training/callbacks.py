@@ -89,6 +89,7 @@ def keep_best_agent(state: TrainingState, played: Evaluation) -> None:
     mean = float(played.returns.mean())
     if mean < state.progress.best_return:
         return
+    state.check_finite()
     state.progress.best_return = mean
     state.save_agent(state.run.best_agent)
     best = played.kept[int(played.returns[: len(played.kept)].argmax())]

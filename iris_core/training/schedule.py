@@ -59,7 +59,7 @@ def share_done(config: Config, epochs: int, cpu_seconds: float) -> float:
     training = config.training
     if training.cpu_minutes > 0:
         return min(1.0, cpu_seconds / (60 * training.cpu_minutes))
-    return epochs / training.epochs
+    return min(1.0, epochs / training.epochs)
 
 
 def is_last(config: Config, epoch: int, cpu_seconds: float) -> bool:

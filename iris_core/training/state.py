@@ -28,6 +28,7 @@ from iris_core.training.components import (
     init_components,
 )
 from iris_core.training.logger import Meter
+from iris_core.training.schedule import share_done
 from iris_core.training.token_cache import TokenCache
 from iris_core.variants.exploration import make_random_policy
 from iris_core.variants.loss_priority import LossPriorities
@@ -167,6 +168,7 @@ class TrainingState:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.progress = read_progress(state["progress"])
+        self.recall_share()
         self.use_bf16(state["bf16"])
         self.meter.load_state_dict(state["meter"])
         self.agent.load_state_dict(state["agent"])
@@ -177,6 +179,15 @@ class TrainingState:
         self.experience.priorities.load_state_dict(state["priorities"])
         self.experience.token_cache.load_state_dict(state["token_cache"])
         self.set_random_state(state["random"])
+
+    def recall_share(self) -> None:
+        """How much of the run was done when the epoch under way began: of a run that is
+        now longer, less than was noted."""
+        progress = self.progress
+        begins = progress.phase == progress.step == 0
+        if begins or self.config.training.cpu_minutes == 0:
+            done = progress.epoch - 1, progress.cpu_seconds
+            progress.done = share_done(self.config, *done)
 
     def random_state(self) -> dict[str, Any]:
         """Of the generators that all parts share."""

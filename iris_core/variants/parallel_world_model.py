@@ -229,18 +229,26 @@ class ParallelWorldModel(SmallBudget):
         features, rewards, ends = self.read(block, cache)
         features, outcome = features[:, 0], (rewards[:, 0], ends[:, 0])
         sampled = sample(outcome[0]).float() - 1, sample(outcome[1]).bool()
+        vocab_size = self.token_head.score.out_features
         if not predict_frame:
-            nothing = self.token_head(features, cells=slice(0))  # (B, 0, vocab_size)
-            logits = WorldModelOutput(nothing, *outcome)
-            return NextFrame(block[:, :-1], *sampled, logits)
+            nothing = features.new_empty((len(block), 0, vocab_size))
+            none = WorldModelOutput(nothing, *outcome)
+            return NextFrame(block[:, :-1], *sampled, lambda: none)
         frame, known = torch.zeros_like(block[:, :-1]), None
-        scores = features.new_empty((*frame.shape, self.token_head.score.out_features))
+        scores: list[tuple[Tensor, Tensor]] = []
         for half in (self.token_head.first, self.token_head.second):
             found = self.token_head(features, known, half) / temperature
-            scores[:, half] = found.to(scores.dtype)  # (B, K / 2, vocab_size)
+            scores.append((half, found))  # (B, K / 2, vocab_size)
             frame[:, half] = sample(found) if tokens is None else tokens[:, half]
             known = frame
-        return NextFrame(frame, *sampled, WorldModelOutput(scores, *outcome))
+
+        def logits() -> WorldModelOutput:
+            whole = features.new_empty((*frame.shape, vocab_size))
+            for half, found in scores:
+                whole[:, half] = found.to(whole.dtype)
+            return WorldModelOutput(whole, *outcome)
+
+        return NextFrame(frame, *sampled, logits)
 
     def where_predicted(
         self, past: Sequence[Tensor], tokens: Tensor, at: int

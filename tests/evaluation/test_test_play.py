@@ -137,3 +137,9 @@ def test_a_game_that_does_not_end_is_cut_short():
     played = evaluate(agent, short, episodes=3, num_envs=2, keep=1)
     assert played.lengths.tolist() == [10] * 3
     assert played.kept[0].truncated[-1] and len(played.kept[0]) == 10
+
+
+@pytest.mark.parametrize("asked", [{"episodes": 0}, {"num_envs": 0}, {"episodes": -3}])
+def test_nothing_to_play_is_refused(asked: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="each must be 1 or more"):
+        evaluate("catch", **{"episodes": 2, **asked})

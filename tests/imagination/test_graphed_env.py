@@ -93,7 +93,7 @@ def test_a_given_frame_is_taken_between_recorded_steps():
             came = torch.randint(32, (ROWS, 16)) if t % 3 == 2 else None
             frames, rewards, ends, info = dream.step(action, tokens=came)
             assert came is None or torch.equal(dream.tokens, came)
-            logits = info["logits"]
+            logits = info["logits"]()
             found.append((frames, rewards, ends, logits.observations, logits.rewards))
     half = len(found) // 2
     for ours, theirs in zip(found[:half], found[half:], strict=True):

@@ -36,6 +36,23 @@ def test_opens_a_file(tmp_path):
     assert any(cut)
 
 
+@pytest.mark.parametrize("action", [-1, 3, 0.5, True, np.array([0]), "LEFT", None])
+def test_refuses_what_is_no_action(action):
+    env = gym.make("iris/Dream-v0", agent=make_agent("parallel")).unwrapped
+    env.reset(seed=1)
+    with pytest.raises(ConfigError, match="a whole number from 0 to 2"):
+        env.step(action)
+    env.step(np.int64(2))
+
+
+@pytest.mark.parametrize("actions", [[0], [0, 1, 2], [0, 3], [0.0, 1.0], [[0, 1]]])
+def test_refuses_what_are_no_actions(actions):
+    envs = make_vec("parallel", 2)
+    envs.reset(seed=1)
+    with pytest.raises(ConfigError, match="an array of 2"):
+        envs.step(np.array(actions))
+
+
 def test_refuses_no_steps():
     with pytest.raises(ConfigError, match="max_steps is 0; it must be at least 1"):
         gym.make("iris/Dream-v0", agent=make_agent("parallel"), max_steps=0)

@@ -110,7 +110,7 @@ def test_every_step_equals_a_fresh_pass(mode, context):
             stacked = torch.zeros_like(seen)
             stacked[:, ~WHITE], stacked[:, WHITE] = black, white
         assert torch.allclose(stacked, seen[:, -K:], atol=1e-4)
-        logits = info["logits"]
+        logits = info["logits"]()
         assert torch.equal(logits.observations, stacked)
         assert torch.equal(logits.rewards, rewards) and torch.equal(logits.ends, ends)
     expected = {
@@ -212,7 +212,7 @@ def test_without_prediction_the_frame_stays(mode):
     assert torch.equal(frames, before) and torch.equal(dream.tokens, tokens)
     assert rewards.shape == (2,)
     assert len(record.seen) == 2  # reward and end; no token is sampled
-    assert info["logits"].observations.shape == (2, 0, 32)
+    assert info["logits"]().observations.shape == (2, 0, 32)
 
 
 @modes
@@ -228,7 +228,7 @@ def test_a_given_frame_replaces_the_sampled_one(mode):
         ours = free.step(action)
         theirs = forced.step(action, tokens=free.tokens)
         assert all(map(torch.equal, ours[:3], theirs[:3]))
-        logits = (each[3]["logits"].observations for each in (ours, theirs))
+        logits = (each[3]["logits"]().observations for each in (ours, theirs))
         assert torch.equal(*logits)
     other = 31 - forced.tokens
     frames, *_ = forced.step(actions[0], tokens=other)

@@ -176,12 +176,12 @@ def test_a_given_frame_is_scored_as_a_segments_last(mode, temperature):
     assert torch.equal(made.tokens, frames[2])
     with torch.no_grad():
         whole = wm.predict(tokens, actions)
-    assert torch.allclose(made.logits.rewards, whole.rewards[:, 1], atol=1e-5)
-    assert torch.allclose(made.logits.ends, whole.ends[:, 1], atol=1e-5)
+    assert torch.allclose(made.logits().rewards, whole.rewards[:, 1], atol=1e-5)
+    assert torch.allclose(made.logits().ends, whole.ends[:, 1], atol=1e-5)
     assert torch.equal(made.rewards, whole.rewards[:, 1].argmax(-1) - 1.0)
     if mode[1] == "causal":  # else the frame would see its own later tokens
         expected = whole.observations[:, -16:] / temperature
-        assert torch.allclose(made.logits.observations, expected, atol=1e-5)
+        assert torch.allclose(made.logits().observations, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
@@ -193,13 +193,13 @@ def test_a_generated_frame_is_what_its_logits_say(mode):
     wm.transformer.register_forward_hook(lambda *_: passes.append(1))
     made = wm.generate(block, cache, greedy)
     assert len(passes) == wm.passes_per_frame
-    assert made.logits.observations.shape == (2, 16, 32)
-    assert torch.equal(made.tokens, made.logits.observations.argmax(-1))
-    assert torch.equal(made.ends, made.logits.ends.argmax(-1).bool())
+    assert made.logits().observations.shape == (2, 16, 32)
+    assert torch.equal(made.tokens, made.logits().observations.argmax(-1))
+    assert torch.equal(made.ends, made.logits().ends.argmax(-1).bool())
     wm.prefill([], block[:, :16], cache)
     still = wm.generate(block, cache, greedy, predict_frame=False)
     assert torch.equal(still.tokens, block[:, :16])
-    assert still.logits.observations.shape == (2, 0, 32)
+    assert still.logits().observations.shape == (2, 0, 32)
     assert torch.equal(still.rewards, made.rewards)
 
 

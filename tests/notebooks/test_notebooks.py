@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import ast
 import base64
+import os
 import re
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -232,6 +235,41 @@ def test_links_are_written_once_however_often() -> None:
     assert [cell.source for cell in notebook.cells] == once
     assert once[0].count("colab.research.google.com/github") == 1
     assert once[1] == series.install_cell()
+
+
+PLACES = [".", "iris", "iris/notebooks", "iris/tests/notebooks", "kept/by/me"]
+
+
+def run_first_cell(folder: Path, library: Path) -> str:
+    """Where the series is then imported from, if it is."""
+    told = "\nimport lessons.build as found\nprint(found.__path__[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", series.install_cell() + told],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(library)},
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip() or done.stderr
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_first_cell_finds_the_series(place: str, tmp_path: Path) -> None:
+    """From above, from within, from below and from beside its clone."""
+    notebooks = tmp_path / "iris" / "notebooks"
+    for name in ("build", "exercises"):
+        (notebooks / "lessons" / name).mkdir(parents=True)
+    library = tmp_path / "installed"
+    (library / "iris_core").mkdir(parents=True)
+    (library / "iris_core" / "__init__.py").touch()
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    found = run_first_cell(tmp_path / place, library)
+    assert found == str(notebooks / "lessons" / "build")
+
+
+def test_the_first_cell_finds_the_series_beside_the_library(tmp_path: Path) -> None:
+    found = run_first_cell(tmp_path, ROOT.parent)
+    assert found == str(ROOT / "lessons" / "build")
 
 
 @pytest.mark.parametrize(

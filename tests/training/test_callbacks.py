@@ -3,13 +3,16 @@
 import math
 from copy import deepcopy
 
+import pytest
 import torch
 from running import make_state, resume, rows_of, same, train
 from torch import Tensor
 
 from iris_core.agent import Agent
+from iris_core.config import ConfigError
 from iris_core.training import checkpoint
 from iris_core.training.callback import Callback
+from iris_core.training.component import DivergedError
 
 UNBEATEN = 1e9  # more than any game gives
 
@@ -53,3 +56,20 @@ def test_a_stopped_final_test_goes_on_from_the_last_agent(tmp_path):
     state, tests = make_state(tmp_path, *overrides), SecondIsBest()
     assert train(state, tests, StopsTheFinalTest()).interrupted
     assert same(resume(state).agent.state_dict(), tests.tested[2])
+
+
+class BreaksAWeight(Callback):
+    """Before the first test."""
+
+    def on_epoch_end(self, state, metrics) -> None:
+        state.agent.actor_critic.critic_linear.bias.data.fill_(math.nan)
+
+
+def test_a_best_agent_has_finite_weights(tmp_path):
+    state = make_state(tmp_path, "evaluation.keep_best=true", "evaluation.every=1")
+    with pytest.raises(DivergedError, match="critic_linear.bias"):
+        train(state, BreaksAWeight())
+    assert not state.run.best_agent.exists()
+    with pytest.raises(ConfigError, match="not finite"):
+        state.agent.save(tmp_path / "exported.safetensors")
+    assert not (tmp_path / "exported.safetensors").exists()

@@ -4,7 +4,13 @@ import pytest
 
 from iris_core.config import Config, load_config
 from iris_core.config.departures import UpdatesConfig
-from iris_core.training.schedule import annealed, learning_rate, phases, updates_in
+from iris_core.training.schedule import (
+    annealed,
+    learning_rate,
+    phases,
+    share_done,
+    updates_in,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,16 @@ def test_the_learning_rate_rises():
 def test_the_learning_rate_falls():
     expected = [0.0375, 0.05, 0.025, 0.005, 0.005, 0.005]
     assert rates(warmup_steps=2, decay_over=4) == pytest.approx(expected)
+
+
+def test_a_share_is_never_more_than_all():
+    config = load_config("smoke", ["training.epochs=4"])
+    assert [share_done(config, epochs, 0.0) for epochs in (0, 2, 4, 9)] == [
+        0,
+        0.5,
+        1,
+        1,
+    ]
 
 
 def test_annealing_towards_the_end_of_a_run():

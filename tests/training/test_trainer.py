@@ -34,7 +34,7 @@ from iris_core.training.callback import Callback
 from iris_core.training.callbacks import default_callbacks
 from iris_core.training.component import DivergedError
 from iris_core.training.schedule import COMPONENTS
-from iris_core.training.state import TrainingState
+from iris_core.training.state import Progress, TrainingState
 from iris_core.training.trainer import Trainer
 
 BREAKOUT = [
@@ -424,6 +424,22 @@ def test_a_budget_of_minutes_ends_a_run_after_an_epoch(tmp_path):
     train(again)
     assert again.progress.epoch == 3
     assert again.progress.cpu_seconds == state.progress.cpu_seconds
+
+
+def test_a_run_that_is_made_longer_has_done_less_of_it(tmp_path):
+    """Else its next epoch would learn at the rate of the end, which is 0."""
+
+    def share(budget: str, **place: float) -> float:
+        state = make_state(tmp_path, budget)
+        state.progress = Progress(**place)
+        state.recall_share()
+        return state.progress.done
+
+    assert share("training.epochs=6", epoch=4, done=1.0) == 0.5
+    assert share("training.epochs=6", epoch=4, phase=1, done=1.0) == 0.5
+    budget, used = "training.cpu_minutes=2", {"epoch": 4, "cpu_seconds": 60.0}
+    assert share(budget, **used, done=1.0) == 0.5
+    assert share(budget, **used, phase=1, done=0.25) == 0.25  # when it began
 
 
 def test_the_lstm_state_is_made_anew_once_an_epoch(tmp_path):

@@ -5,13 +5,14 @@ play. Weights are random: what they are does not change how long they take.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from gymnasium.vector import AutoresetMode
 from torch import nn
+from tqdm.auto import tqdm
 
 from iris_core.config import Config
 from iris_core.data.frames import to_frames
@@ -30,6 +31,8 @@ RANDOM_STEPS = 200  # in the replay that updates sample from
 FRAMES = 64  # encoded or decoded together, as the replay's are
 # The most that a CPU is given of the paper's batches
 SMALL = {"tokenizer": 8, "world_model": 2, "actor_critic": 4}
+
+T = TypeVar("T")
 
 
 def make_state(config: Config) -> TrainingState:
@@ -56,8 +59,16 @@ def measure(state: TrainingState, repeats: int) -> dict[str, Timing]:
     state.progress.step = 1  # in the middle of collecting
     return {
         name: {"batch": batch, **time_part(state, part, repeats)}
-        for name, (batch, part) in parts(state).items()
+        for name, (batch, part) in shown(parts(state))
     }
+
+
+def shown(named: Mapping[str, T]) -> Iterator[tuple[str, T]]:
+    """Its items, while a bar names the one that is being timed."""
+    with tqdm(named.items(), unit="part", leave=False) as bar:
+        for name, each in bar:
+            bar.set_description(name)
+            yield name, each
 
 
 def time_part(state: TrainingState, part: Part, repeats: int) -> Timing:

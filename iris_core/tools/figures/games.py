@@ -14,7 +14,7 @@ from iris_core.envs.atari_100k import REFERENCE, human_normalised, raw_score
 from iris_core.plotting.palette import FAINT, GREEN, GRID, INK, VERMILLION
 from iris_core.tools.figures import style
 from iris_core.tools.figures.style import WIDTH, Look, cost_notes, looks, note, styled
-from iris_core.tools.scores.scores import games_of, run_scores
+from iris_core.tools.scores.scores import run_scores
 from iris_core.tools.scores.statistics import Estimates, bootstrap
 
 COLUMNS = 5  # of small panels
@@ -75,12 +75,15 @@ def draw_game_panels(
     estimates: Estimates | None = None,
 ) -> Figure:
     """A panel a game: each algorithm's mean as a bar with its 95% bootstrap interval,
-    and the scores of its runs as points. Algorithms may lack games.
+    and the scores of its runs as points. Algorithms may lack games; those without human
+    scores come last.
 
     estimates: whose intervals are taken where it has them; else they are computed, with
     this many replicates.
     """
-    games = [g for g in REFERENCE if any(g in games_of(scores, a) for a in algorithms)]
+    played = set(scores.loc[scores["algorithm"].isin(algorithms), "game"])
+    games = [game for game in REFERENCE if game in played]
+    games += sorted(played.difference(games))
     look = looks(algorithms)
     columns = min(COLUMNS, len(games))
     lines = -(-len(games) // columns)
@@ -132,7 +135,9 @@ def draw_game(
         points = {**look[name].marks, "markersize": size, "markeredgewidth": 0.5}
         ax.plot(at, runs, linestyle="none", alpha=alpha, clip_on=False, **points)
         ax.plot([x, x], [low, high], color=INK, linewidth=1.1)
-    ax.axhline(REFERENCE[game].human, color=FAINT, linestyle="--", linewidth=0.8)
+    if game in REFERENCE:
+        human = REFERENCE[game].human
+        ax.axhline(human, color=FAINT, linestyle="--", linewidth=0.8)
     ax.axhline(0, color=GRID, linewidth=0.6, zorder=0)
     ax.set_title(game, fontsize=7, pad=2)
     ax.set_xticks([])

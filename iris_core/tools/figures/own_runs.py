@@ -30,17 +30,14 @@ def draw_own_runs(
 ) -> Figure:
     """Own runs beside the paper's, on the games that they played.
 
-    ConfigError if none of these is one of the 26 games.
+    ConfigError if there is none.
     """
-    played = sorted(set(own["game"]) & set(REFERENCE))
-    if not played:
-        raise ConfigError(
-            "no own run played one of the 26 games; there are runs of"
-            f" {', '.join(sorted(set(own['game']))) or 'none'}"
-        )
-    together = add_own_runs(scores, own)
-    together = together[together["game"].isin(played)]
-    return draw_game_panels(together, [*PAPER, *own_names(together)], replicates)
+    if own.empty:
+        raise ConfigError("there are no own runs to draw")
+    together = add_own_runs(scores, own, raw=True)
+    together = together[together["game"].isin(own["game"])]
+    theirs = [name for name in PAPER if name in set(together["algorithm"])]
+    return draw_game_panels(together, [*theirs, *own_names(together)], replicates)
 
 
 @styled
@@ -110,8 +107,9 @@ def draw_curves(ax: Axes, rows: pd.DataFrame, replicates: int) -> None:
     ax.grid(axis="y")
 
 
-def draw_references(ax: Axes, game: str) -> None:
-    """Where random play and humans stand, for the 26 games."""
+def draw_references(ax: Axes, game: str, right: float = 1.0) -> None:
+    """Where random play and humans stand, for the 26 games. right: where their names
+    end, as a share of the panel."""
     if game not in REFERENCE:
         return
     ax.margins(y=0.2)  # room for what stands below the lowest line
@@ -120,5 +118,5 @@ def draw_references(ax: Axes, game: str) -> None:
         ax.axhline(value, color=FAINT, linestyle="--", linewidth=0.8)
         look: dict[str, Any] = {"ha": "right", "va": side, "fontsize": 6.5}
         look |= {"color": INK, "xycoords": ax.get_yaxis_transform()}
-        ax.annotate(f"{text} {value:g}", (1, value), (0, offset), **OFFSET, **look)
+        ax.annotate(f"{text} {value:g}", (right, value), (0, offset), **OFFSET, **look)
     ax.autoscale_view(scalex=False)  # a line within the view asks for no room

@@ -15,7 +15,7 @@ from iris_core.config.setting import ConfigError
 from iris_core.plotting.palette import BLUE, INK, SKY
 from iris_core.runtime.table import read_metrics
 from iris_core.tools.figures.own_runs import draw_references
-from iris_core.tools.figures.style import WIDTH, note, styled
+from iris_core.tools.figures.style import OFFSET, WIDTH, note, styled
 from iris_core.tools.scores.scores import finite_number, read_json, run_scores
 from iris_core.training.schedule import COMPONENTS, total_updates
 
@@ -43,7 +43,7 @@ def draw_paper_sizes(scores: pd.DataFrame, folder: Path) -> Figure:
         game, rows = config.env.game, read_metrics(Path(f"{run}-metrics.csv"), COLUMNS)
         draw_tests(ax, rows, read_test(Path(f"{run}-test.json")))
         draw_published(ax, run_scores(scores, "IRIS", game))
-        draw_references(ax, game)
+        draw_references(ax, game, right=0.6)  # between our runs and IRIS's
         ax.set_title(game, loc="left")
         ax.set_xlabel("environment steps")
         shares.append(f"{game}: {share_of_schedule(config, rows)}")
@@ -84,8 +84,9 @@ def draw_published(ax: Axes, runs: np.ndarray) -> None:
     mean = float(runs.mean())
     ax.plot([PAPERS_STEPS] * len(runs), runs, ".", color=BLUE, alpha=0.6)
     ax.plot([PAPERS_STEPS], [mean], "_", color=BLUE, markersize=14)
-    left, text = 0.94 * PAPERS_STEPS, f"IRIS {mean:.1f}"
-    ax.text(left, mean, text, ha="right", va="top", fontsize=6.5, color=BLUE)
+    look: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 6.5, "color": BLUE}
+    left = 0.94 * PAPERS_STEPS
+    ax.annotate(f"IRIS {mean:.1f}", (left, mean), (0, -1.5), **OFFSET, **look)
     ax.set_xlim(0, 1.05 * PAPERS_STEPS)
     ax.set_xticks([0, PAPERS_STEPS // 2, PAPERS_STEPS])
     ax.xaxis.set_major_formatter("{x:,.0f}")
@@ -99,7 +100,7 @@ def share_of_schedule(config: Config, rows: pd.DataFrame) -> str:
     whole = total_updates(paper, paper.training.epochs)
     steps = rows["env_steps"].max()
     parts = [f"{steps:,.0f} of {PAPERS_STEPS:,} steps ({steps / PAPERS_STEPS:.0%})"]
-    names = ("tokenizer updates", "world-model updates", "dreams for the policy")
+    names = ("tokenizer updates", "world-model updates", "policy updates")
     for name, part in zip(names, COMPONENTS, strict=True):
         share = done[part] / whole[part]
         ours, theirs = (getattr(c, part).updates.batch_size for c in (config, paper))

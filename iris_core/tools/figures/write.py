@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from tqdm.auto import tqdm
 
 from iris_core.agent import Agent
 from iris_core.config.setting import ConfigError
@@ -28,8 +29,9 @@ from iris_core.tools.scores import run_records
 from iris_core.tools.scores import statistics as stats
 from iris_core.tools.scores.scores import (
     BEYOND,
+    COLUMNS,
     PAPER,
-    data_folder,
+    find_data,
     load_scores,
     split_complete,
 )
@@ -237,8 +239,9 @@ def all_figures(
     Raises:
         ConfigError: a file or name that cannot be used.
     """
-    published, mine = add_scores(load_scores(), scores)
-    groups = [(*PAPER, *mine), (*BEYOND, *mine)]
+    published, mine = scores_to_show(scores, own)
+    there = set(published["algorithm"])
+    groups = [tuple(n for n in (*g, *mine) if n in there) for g in (PAPER, BEYOND)]
     known = published
     if "own" in algorithms:
         known = run_records.add_own_runs(published, run_records.own_runs(own))
@@ -246,12 +249,13 @@ def all_figures(
         groups = [resolve_names(algorithms, known)]
     shared: dict[str, Estimates] = {}
     figures: dict[str, Draw] = {}
-    for group, suffix in zip(groups, ("", "_beyond"), strict=False):
+    for group, suffix in zip(groups if there else (), ("", "_beyond"), strict=False):
         one = ScoreFigures(known, group, replicates, shared)
         figures |= one.by_name(folder, suffix)
     few = min(replicates, stats.PROFILE_REPLICATES)
-    figures |= own_figures(published, own, few)
-    return figures | agent_figures(data_folder())
+    if own or find_data():
+        figures |= own_figures(published, own, few)
+    return figures | agent_figures(find_data() or Path())
 
 
 def resolve_names(algorithms: Sequence[str], known: pd.DataFrame) -> tuple[str, ...]:
@@ -266,6 +270,25 @@ def resolve_names(algorithms: Sequence[str], known: pd.DataFrame) -> tuple[str, 
         )
     split_complete(known, names)  # unknown names are refused here
     return tuple(names)
+
+
+def scores_to_show(
+    scores: Path | None, own: Path | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """The published scores and a file's, and the names it adds. Outside a clone there
+    are the file's alone, or none if own runs are to be drawn."""
+    if find_data() is not None:
+        return add_scores(load_scores(), scores)
+    if scores is None and own is not None:
+        return pd.DataFrame(columns=COLUMNS), []
+    table = load_scores(scores, partial=True)
+    names = list(table["algorithm"].unique())
+    if OURS not in names:
+        raise ConfigError(
+            f"{scores} has no {OURS}, with which the figures compare. Run this inside a"
+            " clone of the repository, or add its scores, of data/scores/runs.csv"
+        )
+    return table, [name for name in names if name not in PAPER + BEYOND]
 
 
 def add_scores(
@@ -295,6 +318,8 @@ def write_figures(
         raise ConfigError(
             f"no figure {', '.join(unknown)}; there are: {', '.join(figures)}"
         )
-    for name in only or figures:
-        save(figures[name](), Path(folder), name)
-        yield name
+    with tqdm(only or figures, unit="figure", leave=False) as bar:
+        for name in bar:
+            bar.set_description(name)
+            save(figures[name](), Path(folder), name)
+            yield name

@@ -28,10 +28,13 @@ def play(args: argparse.Namespace) -> int:
     if args.out is not None and args.out.suffix not in KINDS:
         raise ConfigError(f"{args.out} is none of {', '.join(KINDS)}.")
     check_port(args.port)
+    on_a_page = args.serve or (args.out is None and has_display())
     if args.out is not None:
         check_folder(args.out.parent)
+    if not on_a_page:
+        recording.check_video(args.out or Path("recording.mp4"), args.steps + 1)
     session, recordings = open_session(args)
-    if args.serve or (args.out is None and has_display()):
+    if on_a_page:
         serve(PlayServer(session, recordings, args.panels), args.port, not args.serve)
         return 0
     if session.driver == "human":
@@ -49,6 +52,7 @@ def play(args: argparse.Namespace) -> int:
 
 def record(args: argparse.Namespace) -> int:
     """iris record RUN [--mode MODE] [--episodes N] [--out FOLDER] ..."""
+    recording.check_video(Path("recording.mp4"), args.steps + 1)
     if args.out is not None:
         check_folder(args.out)
     session, recordings = open_session(args)
@@ -95,7 +99,7 @@ def check_folder(folder: Path) -> None:
 def open_session(args: argparse.Namespace) -> tuple[Session, Path]:
     """The session for the options, and the folder for recordings."""
     check_panels(args.panels)
-    source = open_source(args.source)
+    source = open_source(args.source, args.game)
     place, driver = MODES[args.mode]
     session = Session(source.agent, place, driver, source.episodes, args.seed)
     if args.temperature is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,7 @@ from iris_core.tools.play.session import Session
 from iris_core.tools.play.worlds import Node
 
 SESSION_PANELS = ("attention", "tree", "twin")  # not of a single node: not recorded
+MOST_IN_A_GIF = 500
 CRF = "12"  # of x264: errors in flat areas stay invisible
 
 
@@ -37,11 +39,30 @@ def render_nodes(
             yield render(session, kept, node)
 
 
+def check_video(path: Path, frames: int) -> None:
+    """ConfigError if a video of so many frames can't be written, before they are
+    played."""
+    if path.suffix == ".gif" and frames > MOST_IN_A_GIF:
+        raise ConfigError(
+            f"A GIF takes at most {MOST_IN_A_GIF:,} frames, for all of them are in"
+            f" memory when it is written, and this one would have {frames:,}: write an"
+            " .mp4, or give fewer --steps."
+        )
+    if path.suffix == ".mp4":
+        try:
+            write_h264([np.zeros((64, 64, 3), np.uint8)], BytesIO(), 64, 64, 15)
+        except (av.FFmpegError, ValueError) as error:  # no such codec is a ValueError
+            raise ConfigError(
+                f"PyAV can't write H.264 here ({error}): install another build of it"
+                " (pip install --force-reinstall av), or write a .gif or .png."
+            ) from error
+
+
 def save_video(frames: Iterable[np.ndarray], path: Path, fps: int) -> None:
     """Write frames uint8 (H, W, 3) of one even size as an .mp4 (H.264) or a .gif.
 
     Raises:
-        ConfigError: another kind of file, or no frames.
+        ConfigError: another kind of file, or no frames, or too many for a .gif.
     """
     if path.suffix not in (".mp4", ".gif"):
         raise ConfigError(f"{path} is neither .mp4 nor .gif.")
@@ -52,8 +73,10 @@ def save_video(frames: Iterable[np.ndarray], path: Path, fps: int) -> None:
     frames = chain([first], frames)
     if path.suffix == ".gif":
         hundredths = max(2, round(100 / fps))  # browsers slow down faster ones
+        kept = list(islice(frames, MOST_IN_A_GIF + 1))
+        check_video(path, len(kept))
         gif = imageio.imwrite(
-            "<bytes>", list(frames), extension=".gif", duration=10 * hundredths, loop=0
+            "<bytes>", kept, extension=".gif", duration=10 * hundredths, loop=0
         )
         write_atomic(path, gif)
     else:

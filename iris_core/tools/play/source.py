@@ -22,8 +22,8 @@ class Source:
     recordings: Path = RECORDINGS
 
 
-def open_source(source: str | Path | Agent) -> Source:
-    """From an agent, or what `load_agent` takes.
+def open_source(source: str | Path | Agent, game: str | None = None) -> Source:
+    """From an agent, or what `load_agent` takes, with its game.
 
     Raises:
         ConfigError: no agent found.
@@ -31,7 +31,7 @@ def open_source(source: str | Path | Agent) -> Source:
     if isinstance(source, Agent):
         return Source(source)
     path = agent_path(source)
-    agent = load_agent(path)
+    agent = load_agent(path, game=game)
     if path.is_dir():
         return Source(agent, run_episodes(path), path / RECORDINGS)
     return Source(agent, nearby_episodes(path, agent.game))

@@ -199,17 +199,20 @@ def rows_to_add_to(file: Path) -> tuple[list[str], list[OwnRun]]:
     return columns, runs
 
 
-def add_own_runs(published: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+def add_own_runs(
+    published: pd.DataFrame, own: pd.DataFrame, raw: bool = False
+) -> pd.DataFrame:
     """Published scores with own runs below them, for any figure.
 
     A preset becomes an algorithm, and its name says the scale: "own, tutorial:
     11,000-13,000 steps, 9-15 min, cpu". `own_names` lists them, that of the most games
-    first. Games without human scores (Catch) stay out.
+    first. Games without human scores (Catch) stay out, unless only raw scores count.
     """
     tables = [published]
     human = own[own["game"].isin(REFERENCE)]
-    for preset in presets_by_games(human):
-        runs = human[human["preset"] == preset]
+    shown = own if raw else human
+    for preset in dict.fromkeys([*presets_by_games(human), *shown["preset"]]):
+        runs = shown[shown["preset"] == preset]
         run = runs.groupby("game").cumcount()
         columns = (describe_cost(preset, runs), runs["game"], run, runs["score"], OWN)
         tables.append(pd.DataFrame(dict(zip(scores.COLUMNS, columns, strict=True))))
@@ -363,7 +366,7 @@ def run_row(test: FinalTest) -> list[str]:
         *(run.game, str(run.seed)),
         *map(format_mean, (test.random, test.constant, test.blind)),
         f"{own.mean:.2f} [{own.mean - reach:.2f}, {own.mean + reach:.2f}]",
-        published_iris(run.game) if known else "",
+        published_iris(run.game),
         f"{REFERENCE[run.game].human:g}" if known else "",
         f"{run.steps:,}",
         f"{run.minutes:.1f} ({test.cpu_minutes:.1f})",
@@ -378,15 +381,17 @@ def format_mean(baseline: MeanReturn | None) -> str:
 
 
 def published_iris(game: str) -> str:
-    """IRIS's mean of a game; empty where its scores are not: outside a clone."""
+    """IRIS's mean of a game; empty where it is not known."""
     try:
         return f"{iris_means()[game]:.2f}"
-    except ConfigError:
+    except KeyError:
         return ""
 
 
 @cache
 def iris_means() -> dict[str, float]:
-    """The mean of IRIS's published runs, by game."""
+    """The mean of IRIS's published runs, by game; none outside a clone."""
+    if scores.find_data() is None:
+        return {}
     table = scores.load_scores()
     return {game: scores.run_scores(table, "IRIS", game).mean() for game in REFERENCE}

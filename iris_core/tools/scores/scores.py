@@ -56,17 +56,25 @@ def load_scores(
     return table
 
 
-def data_folder() -> Path:
+def find_data() -> Path | None:
     """data/ of the project; it stays in the repository, so an installed copy of the
-    library finds it from inside a clone only (ConfigError elsewhere)."""
+    library finds it from inside a clone only."""
     here = Path.cwd()
     for folder in (Path(__file__).resolve().parents[3], here, *here.parents):
         if (folder / "data" / "scores" / "runs.csv").is_file():
             return folder / "data"
-    raise ConfigError(
-        f"no data/scores/runs.csv in {here} or above it. Run this inside a clone of the"
-        " repository, or give a file of scores"
-    )
+    return None
+
+
+def data_folder() -> Path:
+    """As `find_data`; ConfigError if it is not there."""
+    if (found := find_data()) is None:
+        raise ConfigError(
+            f"no data/scores/runs.csv in {Path.cwd()} or above it. Run this inside a"
+            " clone of the repository, or give a file of scores, or your own runs:"
+            " iris figures --scores FILE, --own PATH"
+        )
+    return found
 
 
 class Row(NamedTuple):

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iris_core.config import Config, ConfigError, config_from_yaml, load_config
-from iris_core.config.check import MOST, nearest
+from iris_core.config.check import MOST
+from iris_core.config.games import game_name
 from iris_core.config.load import learning_settings, preset_of
 from iris_core.config.paths import user_path
-from iris_core.envs.atari import list_games
 from iris_core.envs.atari_100k import ATARI_100K
-from iris_core.envs.catch import TOY_GAMES
 
 # fmt: off
 LAPTOP = (  # for a small budget a game; chosen before any result was seen
@@ -84,7 +83,7 @@ def read_sweep(words: Sequence[str]) -> Sweep:
         for game in games
     }
     preset = preset_of(first).partition(" ")[0]
-    chosen = options["games"].strip("[]").replace(",", "+")
+    chosen = options["games"] if options["games"] in GAMES else "+".join(games)
     name = options["name"] or f"{preset}-{chosen}"
     folder = Path(first.outputs) / "sweeps" / name
     return Sweep(
@@ -118,15 +117,12 @@ def read_games(text: str) -> tuple[str, ...]:
     """Games by a name of `GAMES`, or one by one."""
     if text in GAMES:
         return GAMES[text]
-    known = [*list_games(), *TOY_GAMES]
-    games = tuple(dict.fromkeys(text.strip("[]").replace(" ", "").split(",")))
-    for game in games:
-        if game not in known:
-            raise ConfigError(
-                f"games: {game!r} is no game.{nearest(game, [*GAMES, *known])}"
-                " Write all, laptop, or names like Pong,Boxing."
-            )
-    return games
+    try:
+        return tuple(dict.fromkeys(map(game_name, text.strip("[]").split(","))))
+    except ConfigError as error:
+        raise ConfigError(
+            f"games: {error} Write all, laptop, or names like Pong,Boxing."
+        ) from error
 
 
 def read_seeds(text: str) -> list[int]:

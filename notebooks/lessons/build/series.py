@@ -72,19 +72,30 @@ def badges(number: int) -> str:
 
 
 def install_cell() -> str:
-    """What a machine without the project runs first; on others it does nothing."""
+    """Finds the series, wherever the kernel starts; where it isn't, it is fetched."""
     return f"""\
-# On Colab: fetch and install the project. On a set-up machine this does nothing.
+# Find the series: here, below or above. Where it is not, as on Colab, fetch it.
 import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
 
-if importlib.util.find_spec("iris_core") is None:
-    import os
-    import subprocess
-    import sys
 
+def find_notebooks():
+    here, library = pathlib.Path.cwd(), importlib.util.find_spec("iris_core")
+    clone = [pathlib.Path(library.origin).parents[1]] if library else []
+    for folder in (here, *clone, *here.parents):
+        for way in ("", "notebooks/", "*/notebooks/", "*/*/notebooks/"):
+            for found in folder.glob(way + "lessons/exercises"):
+                return found.parents[1]
+
+
+if find_notebooks() is None:
     url = "https://github.com/{repository()}"
     subprocess.run(["git", "clone", "--depth=1", url, "iris"], check=True)
+os.chdir(find_notebooks())
+sys.path.insert(0, os.getcwd())
+if importlib.util.find_spec("iris_core") is None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, "./iris[notebooks]"], check=True)
-    os.chdir("iris/notebooks")
-    sys.path.insert(0, os.getcwd())"""
+    subprocess.run([*pip, "..[notebooks]"], check=True)"""

@@ -181,8 +181,9 @@ def record_dream(
     for _ in range(steps):
         logits, value, lstm_state = agent.actor_critic(frame, lstm_state)
         after, _, _, info = dream.step(choose(logits))
-        reward = info["logits"].rewards[0].softmax(-1)  # (3,)
-        end = info["logits"].ends[0].softmax(-1)  # (2,)
+        expected = info["logits"]()
+        reward = expected.rewards[0].softmax(-1)  # (3,)
+        end = expected.ends[0].softmax(-1)  # (2,)
         log.append((frame[0], value[0], reward[2] - reward[0], end[1]))
         frame = after
     return DreamLog(*(torch.stack(each) for each in zip(*log, strict=True)))

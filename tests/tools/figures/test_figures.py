@@ -1,5 +1,6 @@
 """Figures: drawn whole, styled once, written as files; tables rank; the command."""
 
+import shutil
 from pathlib import Path
 
 import matplotlib
@@ -27,11 +28,13 @@ from iris_core.tools.figures.own_runs import (
 from iris_core.tools.figures.paper_sizes import draw_paper_sizes
 from iris_core.tools.figures.style import LOOKS, looks, save
 from iris_core.tools.figures.write import ScoreFigures, all_figures, write_figures
+from iris_core.tools.scores import scores as score_files
 from iris_core.tools.scores.run_records import (
     MeanReturn,
     OwnRun,
     add_own_runs,
     final_tests,
+    iris_means,
     learning_curves,
     own_names,
     own_runs,
@@ -133,8 +136,20 @@ def test_own_runs_are_added_by_one_call(scores: pd.DataFrame) -> None:
     figure = draw_own_runs(scores, own_runs(), replicates=FEW)
     assert nothing_is_cut_off(figure)
     assert "Published runs played 100,000 steps" in texts(figure)
-    with pytest.raises(ConfigError, match="there are runs of Catch"):
-        draw_own_runs(scores, own_runs().assign(game="Catch"))
+
+
+def test_own_runs_of_other_games_show_their_returns(scores: pd.DataFrame) -> None:
+    row = OwnRun("Tennis", 0, "tutorial", 100, 1.0, "cpu", "x", 2, -20.0)
+    tennis = pd.DataFrame([row])
+    for published in (scores, scores.head(0)):  # in a clone, or outside
+        figure = draw_own_runs(published, tennis, FEW)
+        assert "Tennis" in texts(figure) and "own 1" in texts(figure)
+        assert "IRIS" not in texts(figure) and nothing_is_cut_off(figure)
+    pong = pd.DataFrame([row, row._replace(game="Pong")])
+    titles = [ax.get_title() for ax in draw_own_runs(scores, pong, FEW).axes[:2]]
+    assert titles == ["Pong", "Tennis"]
+    with pytest.raises(ConfigError, match="no own runs"):
+        draw_own_runs(scores, tennis.head(0))
 
 
 def test_own_runs_of_all_games_state_their_scale(
@@ -215,10 +230,16 @@ def test_own_runs_beside_their_controls() -> None:
     assert "8.6" in texts(draw_baselines(far))  # of the way to IRIS: at the edge
     tests = final_tests(results_folder(), "tutorial")
     shown = texts(draw_baselines(tests))
-    assert "Freeway, seed 2" in shown and "Catch" not in shown  # nobody published it
+    assert "Freeway, seed 2" in shown and "score in Catch" in shown
     alone = [test for test in tests if test.run.game == "Catch"]
-    with pytest.raises(ConfigError, match="no run of one of the 26 games"):
-        draw_baselines(alone)
+    figure = draw_baselines(alone)
+    assert nothing_is_cut_off(figure) and "IRIS" not in texts(figure)
+    bare = [alone[0]._replace(random=None)]
+    assert "Not tested beside random play: Catch, seed" in " ".join(
+        texts(draw_baselines([*alone, *bare])).split()
+    )
+    with pytest.raises(ConfigError, match="no run was tested beside random play"):
+        draw_baselines(bare)
 
 
 def test_an_agent_beats_blind_play_by_two_standard_errors() -> None:
@@ -377,6 +398,32 @@ def test_command_refuses(arguments: list[str], message: str, capsys) -> None:
     assert cli.main(["figures", "--replicates", "5", *arguments]) == cli.BAD_INPUT
     told = capsys.readouterr().err
     assert message in told and "Traceback" not in told
+
+
+def test_outside_a_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """As in an installed library: from a file of scores, or of own runs alone."""
+    own = tmp_path / "own"
+    own.mkdir()
+    for file in results_folder().glob("tutorial-catch-seed0*"):
+        shutil.copy(file, own)
+    shutil.copy(data_folder() / "scores" / "runs.csv", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(score_files, "__file__", str(tmp_path / "a/b/c/d.py"))
+    iris_means.cache_clear()
+    command = ["figures", "--replicates", "5"]
+    assert cli.main(command) == cli.BAD_INPUT
+    assert "--scores FILE, --own PATH" in capsys.readouterr().err
+    assert cli.main([*command, "--scores", "runs.csv", "aggregates"]) == 0
+    assert Path("results/figures/aggregates.pdf").is_file()
+    assert cli.main([*command, "--own", "own", "--out", "figs"]) == 0
+    drawn = {"own_runs", "own_learning_curves", "own_controls_tutorial"}
+    assert {path.stem for path in Path("figs").iterdir()} == drawn
+    Path("mine.csv").write_text("algorithm,game,run,score\nMine,Pong,0,5\n")
+    assert cli.main([*command, "--scores", "mine.csv"]) == cli.BAD_INPUT
+    assert "mine.csv has no IRIS" in capsys.readouterr().err
+    iris_means.cache_clear()
 
 
 def test_published_names_cannot_be_taken(tmp_path: Path, capsys) -> None:

@@ -1,10 +1,13 @@
 """`iris play` and `iris record`."""
 
+import av
 import pytest
 from playing import make_agent
 
 from iris_core import cli
 from iris_core.data.replay_buffer import Replay
+from iris_core.tools.play import recording
+from iris_core.tools.play.session import Session
 
 
 @pytest.fixture
@@ -36,6 +39,7 @@ def test_iris_play_without_a_display(agent_file, capsys):
 def test_iris_play_refuses_what_it_cannot_do(agent_file, capsys):
     for arguments, told in (
         (["--out", "a.avi"], "a.avi is none of .mp4, .gif, .png"),
+        (["--out", "a.gif", "--steps", "2000"], "A GIF takes at most 500 frames"),
         (["--panels", "moon"], "Unknown panel moon"),
         (["--mode", "replay"], "no recorded episodes"),
     ):
@@ -44,6 +48,24 @@ def test_iris_play_refuses_what_it_cannot_do(agent_file, capsys):
     with pytest.raises(SystemExit):
         cli.main(["play", str(agent_file), "--temperature", "0"])
     assert "--temperature: got '0', expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["play", "record"])
+def test_a_codec_is_tried_before_play_begins(command, agent_file, monkeypatch, capsys):
+    """As in a build of FFmpeg without it."""
+
+    def no_codec(*_):
+        raise av.codec.codec.UnknownCodecError("libx264")
+
+    def play(*_):
+        raise AssertionError("play has begun")
+
+    monkeypatch.setattr(recording, "write_h264", no_codec)
+    monkeypatch.setattr(Session, "advance", play)
+    out = ["--out", "a.mp4" if command == "play" else "kept"]
+    assert cli.main([command, str(agent_file), *out]) == cli.BAD_INPUT
+    assert "can't write H.264 here" in capsys.readouterr().err
+    assert not (agent_file.parent / "kept").exists()
 
 
 def test_iris_record_keeps_everything(agent_file, capsys):

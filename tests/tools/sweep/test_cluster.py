@@ -74,18 +74,20 @@ def test_it_answers_no_stranger(ray: Any, token: str | None) -> None:
     assert got.returncode == 1 and "InvalidAuthToken" in got.stderr
 
 
-@pytest.mark.parametrize("silent", [True, False])
-def test_an_address_that_nobody_answers(silent: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "silent"), [("", True), ("", False), ("ray://", False)]
+)
+def test_an_address_that_nobody_answers(kind: str, silent: bool) -> None:
     """A port that is closed, and one that takes connections and says nothing."""
     with socket.create_server(("", 0)) as listening:
         port = listening.getsockname()[1]
         if not silent:
             listening.close()
         begun = time.monotonic()
-        asked = sweep(f"address=127.0.0.1:{port}", RAY_AUTH_TOKEN="a" * 64)
+        asked = sweep(f"address={kind}127.0.0.1:{port}", RAY_AUTH_TOKEN="a" * 64)
         _, told = asked.communicate(timeout=200)
     assert asked.returncode == cli.BAD_INPUT and "Traceback" not in told
-    assert f"address=127.0.0.1:{port}: no Ray answers" in told
+    assert f"address={kind}127.0.0.1:{port}: no Ray answers" in told
     assert time.monotonic() - begun < 60  # 15 of them of waiting
 
 

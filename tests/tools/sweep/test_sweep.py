@@ -99,10 +99,11 @@ def test_what_cannot_be_swept(words: list[str], message: str) -> None:
 
 
 def test_lists_of_games_and_seeds() -> None:
-    sweep = read_sweep(["games=[Pong,Catch,Pong]", "seeds=[3,1]", "preset=smoke"])
+    words = ["games=[ALE/Pong-v5, catch, Pong]", "seeds=[3,1]", "preset=smoke"]
+    sweep = read_sweep(words)
     runs = ["Pong-seed3", "Catch-seed3", "Pong-seed1", "Catch-seed1"]
     assert list(sweep.configs) == runs
-    assert sweep.name == "smoke-Pong+Catch+Pong"
+    assert sweep.name == "smoke-Pong+Catch"
 
 
 def test_other_settings_want_another_name(tmp_path: Path) -> None:
