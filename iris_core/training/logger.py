@@ -12,9 +12,9 @@ from typing import Protocol
 from torch import Tensor
 
 from iris_core.config import Config, ConfigError
-from iris_core.runtime.files import write_atomic
+from iris_core.runtime.files import read_text, write_atomic
 from iris_core.runtime.run_folder import Run
-from iris_core.runtime.table import number, parse_rows, read_text, to_csv
+from iris_core.runtime.table import number, parse_rows, to_csv
 
 WANDB_ID = "wandb_id.txt"  # of a run folder
 
@@ -201,7 +201,7 @@ def wandb_id(run: Run, folder_name: str, resumed: bool) -> str:
         # Runs of earlier versions have no file, and this id
         new = folder_name if resumed else f"{folder_name}-{secrets.token_hex(4)}"
         write_atomic(file, new)
-    return file.read_text()
+    return read_text(file)
 
 
 def make_loggers(

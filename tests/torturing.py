@@ -1,0 +1,153 @@
+"""What the torture shares: processes that begin in milliseconds, forked from one that
+is warm, and the harm that befalls them."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+CHANGES = ("os.rename", "os.remove")  # as Python audits them, beside open
+WRITES = os.O_WRONLY | os.O_RDWR
+
+
+@dataclass(frozen=True)
+class Harm:
+    """What befalls a process.
+
+    kind: a signal's name, after `at` seconds of its own; kill, at its at-th change of
+    a file; torn, inside a write, past `at` bytes of a file; ENOSPC or EROFS, of every
+    change from the at-th on.
+    """
+
+    kind: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code (below 0: by that signal, None: not in time),
+    what it said, and its seconds and changes of files until then."""
+
+    code: int | None
+    said: str
+    seconds: float
+    changes: int
+
+
+class Warm:
+    """A process that has imported everything, from which others are forked."""
+
+    def __init__(self) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.line, there = spawn.Pipe()
+        self.process = spawn.Process(target=serve, args=(there,))
+        self.process.start()
+
+    def run(
+        self, what: Callable[..., Any], *given: Any, folder: Path, limit: float = 300
+    ) -> Ended:
+        """Call a function in a process that begins in a folder; limit: in seconds."""
+        self.line.send((what, given, folder, limit))
+        return self.line.recv()
+
+    def iris(self, *words: str, folder: Path, harm: Harm | None = None) -> Ended:
+        """A command line of iris, and what befalls it."""
+        return self.run(command, list(words), harm, folder=folder)
+
+    def close(self) -> None:
+        self.line.send(None)
+        self.process.join()
+
+
+# In the warm process
+
+
+def serve(line: Connection) -> None:
+    """Fork a process for every request, one after another."""
+    import matplotlib.pyplot
+    import torch._dynamo
+    import torch.utils.tensorboard  # noqa: F401
+
+    import iris_core.cli
+    import iris_core.pretrained
+    import iris_core.tools.play.command
+    import iris_core.tools.sweep.run
+    import iris_core.training.train
+    from iris_core.config.load import presets
+    from iris_core.training import components
+
+    presets()
+    components.INIT_FRAMES = 64  # networks start from few frames: the default is slow
+    fork = multiprocessing.get_context("fork")
+    while request := line.recv():
+        what, given, folder, limit = request
+        spent = fork.Array("d", 2)
+        process = fork.Process(target=begin, args=(what, given, folder, spent))
+        process.start()
+        process.join(limit)
+        late = process.is_alive()
+        process.kill()
+        process.join()
+        said = (folder / ".log").read_text(errors="replace")
+        code = None if late else process.exitcode
+        line.send(Ended(code, said, spent[0], int(spent[1])))
+
+
+def begin(what: Callable[..., Any], given: tuple, folder: Path, spent: Any) -> None:
+    """In the new process: its own folder, streams and signals."""
+    os.chdir(folder)
+    os.environ |= {"HOME": str(folder), "TQDM_DISABLE": "1"}
+    sys.stdin = open(os.devnull)  # noqa: SIM115
+    sys.stdout = sys.stderr = open(".log", "w", errors="replace")  # noqa: SIM115
+    for stream in (1, 2):
+        os.dup2(sys.stdout.fileno(), stream)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    started = time.process_time()
+    code = what(*given, spent)
+    spent[0] = time.process_time() - started
+    sys.exit(code)
+
+
+def command(words: list[str], harm: Harm | None, spent: Any) -> int:
+    """A command line, and what befalls it."""
+    from iris_core import cli
+
+    befall(harm or Harm("", 0), spent)
+    return cli.main(words)
+
+
+def befall(harm: Harm, spent: Any) -> None:
+    """Count the changes of files below this folder, and prepare what is to happen."""
+    here = os.getcwd()
+    if harm.kind == "torn":
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(harm.at), int(harm.at)))
+    if harm.kind.startswith("SIG"):
+        number = getattr(signal, harm.kind)
+        signal.signal(signal.SIGPROF, lambda *_: os.kill(os.getpid(), number))
+        signal.setitimer(signal.ITIMER_PROF, harm.at)
+
+    def on_event(event: str, details: tuple) -> None:
+        writes = event == "open" and details[2] & WRITES
+        if not (writes or event in CHANGES) or isinstance(details[0], int):
+            return
+        if not os.path.abspath(os.fsdecode(details[0])).startswith(here):
+            return
+        spent[1] += 1
+        if harm.kind == "kill" and spent[1] == harm.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if harm.kind in ("ENOSPC", "EROFS") and spent[1] >= harm.at:
+            number = getattr(errno, harm.kind)
+            raise OSError(number, os.strerror(number), str(details[0]))
+
+    sys.addaudithook(on_event)
