@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import random
+import re
 import resource
 import signal
 import sys
@@ -74,15 +76,9 @@ class Warm:
 
 def serve(line: Connection) -> None:
     """Fork a process for every request, one after another."""
-    import matplotlib.pyplot
     import torch._dynamo
     import torch.utils.tensorboard  # noqa: F401
 
-    import iris_core.cli
-    import iris_core.pretrained
-    import iris_core.tools.play.command
-    import iris_core.tools.sweep.run
-    import iris_core.training.train
     from iris_core.config.load import presets
     from iris_core.training import components
 
@@ -151,3 +147,56 @@ def befall(harm: Harm, spent: Any) -> None:
             raise OSError(number, os.strerror(number), str(details[0]))
 
     sys.addaudithook(on_event)
+
+
+# Bytes that are not what was written
+
+
+def mutate(data: bytes, draw: random.Random) -> bytes:
+    """One thing done to a file's bytes."""
+    a, b = sorted(draw.randrange(len(data) + 1) for _ in range(2))
+    before, part, after = data[:a], data[a:b], data[b:]
+    match draw.randrange(10):
+        case 0:
+            return before
+        case 1:
+            return before + after
+        case 2:
+            return before + part + part + after
+        case 3:
+            return before + after + part
+        case 4:
+            return before + bytes(len(part)) + after
+        case 5:
+            return before + draw.randbytes(draw.randrange(1, 9)) + part + after
+        case 6:
+            return draw.randbytes(draw.randrange(99)) * draw.randrange(2)
+        case 7:
+            flipped = int.from_bytes(part) ^ (1 << draw.randrange(8 * len(part) + 1))
+            return before + flipped.to_bytes(len(part) + 1)[1:] + after
+    return change_word(data, draw)
+
+
+def change_word(data: bytes, draw: random.Random) -> bytes:
+    """Another word, or number, in the place of one."""
+    words = list(re.finditer(rb"[\w.+-]+", data))
+    if not words:
+        return b"?"
+    start, end = draw.choice(words).span()
+    new = draw.choice([*WORDS, draw.choice(words)[0], data[start:end] + b"0"])
+    return data[:start] + new + data[end:]
+
+
+WORDS = [b"-1", b"nan", b"-inf", b"1e999", b"9" * 400, b"null", b"true", b"{}", b"[1]"]
+WORDS += [
+    b"0",
+    b"''",
+    b'""',
+    b"x",
+    b"0.5",
+    b"*a",
+    b"&a",
+    b"!!python/none",
+    b"=1",
+    b"\xff",
+]

@@ -34,7 +34,18 @@ COMMANDS = [  # with the options that an odd value is drawn for; "" for an argum
     ([], [""]),
 ]
 ODD = "~ ~nobody/x a=b it's [ [1, ${x} - .. / /dev/full /proc/x nan -inf 1e-300 -- ü"
-WORDS = [*ODD.split(), "", "a b", "\n", "x" * 5000, "null", "true", "{a: 1}", "=", "0x1"]
+WORDS = [
+    *ODD.split(),
+    "",
+    "a b",
+    "\n",
+    "x" * 5000,
+    "null",
+    "true",
+    "{a: 1}",
+    "=",
+    "0x1",
+]
 
 
 def odd(draw: random.Random) -> str:
@@ -62,7 +73,12 @@ def command_line(draw: random.Random) -> list[str]:
 
 
 # Do not wait for what a person would end
-LONG = ("train", "--cfg"), ("play", "--out"), ("record", "--out"), ("eval", "--episodes")
+LONG = (
+    ("train", "--cfg"),
+    ("play", "--out"),
+    ("record", "--out"),
+    ("eval", "--episodes"),
+)
 
 
 def waits(words: list[str]) -> bool:
