@@ -188,15 +188,4 @@ def change_word(data: bytes, draw: random.Random) -> bytes:
 
 
 WORDS = [b"-1", b"nan", b"-inf", b"1e999", b"9" * 400, b"null", b"true", b"{}", b"[1]"]
-WORDS += [
-    b"0",
-    b"''",
-    b'""',
-    b"x",
-    b"0.5",
-    b"*a",
-    b"&a",
-    b"!!python/none",
-    b"=1",
-    b"\xff",
-]
+WORDS += [b"0", b"''", b'""', b"x", b"0.5", b"*a", b"&a", b"!!binary", b"=1", b"\xff"]

@@ -34,18 +34,7 @@ COMMANDS = [  # with the options that an odd value is drawn for; "" for an argum
     ([], [""]),
 ]
 ODD = "~ ~nobody/x a=b it's [ [1, ${x} - .. / /dev/full /proc/x nan -inf 1e-300 -- ü"
-WORDS = [
-    *ODD.split(),
-    "",
-    "a b",
-    "\n",
-    "x" * 5000,
-    "null",
-    "true",
-    "{a: 1}",
-    "=",
-    "0x1",
-]
+WORDS = [*ODD.split(), "", "a b", "\n", "x" * 5000, "null", "true", "{a: 1}", "="]
 
 
 def odd(draw: random.Random) -> str:
@@ -72,18 +61,12 @@ def command_line(draw: random.Random) -> list[str]:
     return words
 
 
-# Do not wait for what a person would end
-LONG = (
-    ("train", "--cfg"),
-    ("play", "--out"),
-    ("record", "--out"),
-    ("eval", "--episodes"),
-)
+SHORT = {"train": "--cfg", "play": "--out", "record": "--steps", "eval": "--episodes"}
 
 
-def waits(words: list[str]) -> bool:
-    """Whether a line, by accident, is one that goes on until it is stopped."""
-    return any(verb in words[:1] and word not in words for verb, word in LONG)
+def is_long(words: list[str]) -> bool:
+    """Whether a line lost the word that makes it short."""
+    return SHORT.get("".join(words[:1]), "") not in ["", *words]
 
 
 @pytest.mark.timeout(3600)
@@ -91,7 +74,7 @@ def test_drawn_command_lines(warm, full, measured, tmp_path) -> None:
     draw, codes, faults = random.Random(1), Counter(), []
     while codes.total() < (500 if full else 25):
         words = command_line(draw)
-        if waits(words):
+        if is_long(words):
             continue
         ended = warm.iris(*words, folder=tmp_path)
         codes[str(ended.code)] += 1

@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
-from running import make_state, same
+from running import ACTIONS, make_state, same
 from safetensors.torch import save as to_safetensors
 from torturing import mutate
 
-from iris_core.config import ConfigError, config_from_yaml
+from iris_core.config import ConfigError, config_from_yaml, config_to_dict
 from iris_core.config.load import read_option
 from iris_core.data.episode_file import read_arrays
 from iris_core.data.replay_buffer import Replay
@@ -70,10 +70,9 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
     checkpoint.save(state)
     run, config = state.run, state.config
     older = folder / "older.safetensors"
-    about = {"config": config_text(run), "actions": '["NOOP", "LEFT", "RIGHT"]'}
-    older.write_bytes(
-        to_safetensors(state.agent.state_dict(), {"format": FORMAT, **about})
-    )
+    about = {"format": FORMAT, "actions": json.dumps(ACTIONS)}
+    about["config"] = json.dumps(config_to_dict(config))
+    older.write_bytes(to_safetensors(state.agent.state_dict(), about))
     np.savez_compressed(folder / "older.npz", **read_arrays(EPISODE))
     replay = folder / "replay"
     shutil.copytree(EPISODE.parent, replay)
@@ -83,7 +82,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
     scores = "algorithm,game,run,score,source\nA,Pong,0,-3.5,a\nA,Alien,1,12,a\n"
     own = "game,seed,preset,steps,minutes,device,commit,episodes,score\n"
     row = "Pong,0,tutorial,9000,10.5,cpu,abc,16,-3.25\n"
-    metrics = "epoch,env_steps,minutes,cpu_minutes,test/return\n1,60,0.5,0.5,\n2,80,1,1,0.25\n"
+    metrics = "epoch,env_steps,minutes,test/return\n1,60,0.5,\n2,80,1,0.25\n"
 
     def tries(_: Path) -> int:
         return LiveTable(sweep, {}, 1).status("Catch-seed0").tries
@@ -147,13 +146,6 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
     }
 
 
-def config_text(run: Run) -> str:
-    """A run's settings as an agent's file has them."""
-    from iris_core.config import config_to_dict
-
-    return json.dumps(config_to_dict(run.config))
-
-
 def too_long(*_: object) -> None:
     raise TimeoutError(f"a file took {CPU_SECONDS} seconds of the processor")
 
@@ -179,23 +171,16 @@ def test_mutated_files(kinds, full, measured, tmp_path) -> None:
     signal.signal(signal.SIGVTALRM, too_long)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ways: dict[str, Counter[str]] = {}
-    faults = []
+    faults: list[str] = []
     for name, kind in kinds.items():
-        data, whole, ways[name] = (
-            kind.file.read_bytes(),
-            kind.read(kind.file),
-            Counter(),
-        )
-        file = (
-            kind.file
-            if REPOSITORY not in kind.file.parents
-            else tmp_path / kind.file.name
-        )
+        data, whole = kind.file.read_bytes(), kind.read(kind.file)
+        found, ours = ways.setdefault(name, Counter()), REPOSITORY in kind.file.parents
+        file = tmp_path / kind.file.name if ours else kind.file
         for number in range(300 if full else 6):
             changed = mutate(data, random.Random(f"{name} {number}"))
             file.write_bytes(changed)
             way = "same" if changed == data else outcome(kind, file, whole)
-            ways[name][way] += 1
+            found[way] += 1
             if way not in ("sentence", "same", "difference"):
                 faults.append(f"{name} {number}: {way:.500}")
         file.write_bytes(data)

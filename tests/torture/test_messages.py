@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import socket
 import threading
@@ -18,20 +19,7 @@ from iris_core.tools.play.page import PageServer
 from iris_core.tools.play.render import PANELS
 from iris_core.tools.play.server import PlayServer
 
-NUMBERS = [
-    0,
-    1,
-    2,
-    -1,
-    0.5,
-    -0.0,
-    1e308,
-    float("nan"),
-    float("inf"),
-    2**31,
-    2**70,
-    -(2**63),
-]
+NUMBERS = [0, 1, 2, -1, 0.5, -0.0, 1e308, 2**31, 2**70, -(2**63), math.nan, math.inf]
 WORDS = ["", "agent", "human", "dream", "game", "replay", "ArrowLeft", "x" * 999, "é\0"]
 STATUSES = {200, 400, 403, 404, 411, 413, 414, 431, 501, 505}  # 0: closed unanswered
 
@@ -101,11 +89,12 @@ def requests(page: PageServer) -> list[bytes]:
     """As a browser sends them."""
     host = f"Host: 127.0.0.1:{page.server_port}\r\n"
     body = '{"do": "look", "view": "a", "args": []}'
-    posted = (
-        f"POST /{page.secret}/message HTTP/1.1\r\n{host}Content-Length: {len(body)}\r\n"
+    posted = f"POST /{page.secret}/message HTTP/1.1\r\n{host}"
+    posted += (
+        f"Content-Length: {len(body)}\r\nOrigin: http://{host[6:-2]}\r\n\r\n{body}"
     )
     got = f"GET /{page.secret}/player.css HTTP/1.1\r\n{host}Accept: */*\r\n\r\n"
-    return [f"{posted}Origin: http://{host[6:-2]}\r\n\r\n{body}".encode(), got.encode()]
+    return [posted.encode(), got.encode()]
 
 
 @pytest.mark.timeout(3600)

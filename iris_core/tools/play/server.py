@@ -67,9 +67,8 @@ def keys(value: Any) -> bool:
 
 TAKES = {  # what commands can be given; others nothing
     **dict.fromkeys(("place", "driver", "kind", "panel"), (text,)),
-    **dict.fromkeys(
-        ("act", "seek", "seed", "number", "layer", "head", "code"), (whole,)
-    ),
+    **dict.fromkeys(("act", "seek", "seed", "number", "code"), (whole,)),
+    **dict.fromkeys(("layer", "head"), (whole,)),
     **dict.fromkeys(("temperature", "policy_temperature"), (above_zero,)),
     **dict.fromkeys(("next", "step"), (keys, whole)),
     "click": (text, number, number),
