@@ -189,3 +189,20 @@ def change_word(data: bytes, draw: random.Random) -> bytes:
 
 WORDS = [b"-1", b"nan", b"-inf", b"1e999", b"9" * 400, b"null", b"true", b"{}", b"[1]"]
 WORDS += [b"0", b"''", b'""', b"x", b"0.5", b"*a", b"&a", b"!!binary", b"=1", b"\xff"]
+
+
+# What it came to
+
+
+def summary(found: dict[str, Any]) -> str:
+    """The figures of results/torture.json, as README.md has them."""
+    files, messages = found["files"].values(), found["messages"].values()
+    mutated, sent = (sum(sum(n.values()) for n in group) for group in (files, messages))
+    killed, struck = found["kills"]["all"], sum(found["sweep"]["kills"].values())
+    return (
+        f"`make torture` at {found['commit']}: {killed} kills and full disks, 0 runs"
+        f" lost, {found['kills']['equal']} equal\nto the undisturbed one;"
+        f" {mutated:,} mutated files of {len(files)} kinds,"
+        f" {found['command_lines']['all']} command lines and {sent:,}\nmessages end in"
+        f" a sentence or in a result; a sweep outlives {struck} kills of its processes."
+    )
