@@ -77,4 +77,5 @@ def try_what_it_needs(state: TrainingState) -> None:
 
 def train_state(state: TrainingState, callbacks: Sequence[Callback] = ()) -> Result:
     """Train to the end, or until Ctrl-C, with tests, logs and checkpoints."""
+    try_what_it_needs(state)
     return Trainer(state, [*callbacks, *default_callbacks()]).run()
