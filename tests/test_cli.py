@@ -13,6 +13,7 @@ from iris_core import cli
 from iris_core.agent import Agent, TrainingRecord
 from iris_core.config import (
     Config,
+    ConfigError,
     config_to_yaml,
     load_config,
     walk,

@@ -76,6 +76,7 @@ class Warm:
 
 def serve(line: Connection) -> None:
     """Fork a process for every request, one after another."""
+    os.environ["TQDM_DISABLE"] = "1"
     import torch._dynamo
     import torch.utils.tensorboard  # noqa: F401
 
@@ -102,7 +103,7 @@ def serve(line: Connection) -> None:
 def begin(what: Callable[..., Any], given: tuple, folder: Path, spent: Any) -> None:
     """In the new process: its own folder, streams and signals."""
     os.chdir(folder)
-    os.environ |= {"HOME": str(folder), "TQDM_DISABLE": "1"}
+    os.environ["HOME"] = str(folder)
     sys.stdin = open(os.devnull)  # noqa: SIM115
     sys.stdout = sys.stderr = open(".log", "w", errors="replace")  # noqa: SIM115
     for stream in (1, 2):

@@ -86,10 +86,11 @@ def suffer(warm, harm: Harm, folder: Path, end: dict[str, Any]) -> str:
     last = warm.iris(*go_on(folder), folder=folder)
     if kept and not saved(folder):
         return f"{harm}: lost after {first}: {last}"
-    wrong = first.code not in ENDS[harm.kind] or last.code != 0
-    if wrong or "Traceback" in first.said + last.said:
+    if first.code not in ENDS[harm.kind] or last.code != 0:
         return f"{harm}: {first}, and then {last}"
-    return "equal" if same(end_of(folder), end) else f"{harm}: another end"
+    found = end_of(folder)
+    other = [name for name in end if not same(found[name], end[name])]
+    return f"{harm}: another end of {other}" if other else "equal"
 
 
 @pytest.mark.timeout(3600)
