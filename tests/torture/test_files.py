@@ -131,7 +131,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
             lambda file: load_scores(file, partial=True).to_dict("list"),
         ),
         "scores as JSON": Kind(
-            tidy(folder / "scores.json", '{"Pong": [1, -2.5], "Alien": [100]}'),
+            tidy(folder / "scores.json", '{"Pong": [1, -2.5], "Alien": [100, 3]}'),
             lambda file: load_scores(file, partial=True).to_dict("list"),
         ),
         "own runs": Kind(

@@ -14,7 +14,7 @@ from running import make_state, train
 from iris_core.tools.play.recording import save_video
 from iris_core.training.callback import Callback
 
-MOST_GROWTH = 200  # KiB an epoch
+MOST_GROWTH = 32  # MiB, in the second half of a run
 MOST_FOR_A_VIDEO = 200  # MiB; 5,000 frames have 983
 
 
@@ -42,7 +42,7 @@ def test_a_long_run(full, measured, tmp_path) -> None:
     train(make_state(tmp_path, *overrides, "collection.epochs=2"), weigh)
     later = weigh.found[epochs // 2 :]  # after the first epochs all is in use
     growth = np.polyfit(range(len(later)), later, 1)[0]
-    assert growth < MOST_GROWTH
+    assert growth * len(later) / 1024 < MOST_GROWTH
     measured.setdefault("memory", {})["run"] = {
         "epochs": epochs,
         "KiB an epoch": round(float(growth), 1),
