@@ -14,10 +14,17 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+IMPORTED = (
+    *("torch._dynamo", "torch.utils.tensorboard", "matplotlib.font_manager"),
+    *("iris_core.cli", "iris_core.training.train", "iris_core.plotting.learning_curve"),
+    *("iris_core.tools.play.command", "iris_core.tools.sweep.run"),
+    "iris_core.tools.figures.write",
+)
 CHANGES = ("os.rename", "os.remove")  # as Python audits them, beside open
 WRITES = os.O_WRONLY | os.O_RDWR
 
@@ -77,9 +84,8 @@ class Warm:
 def serve(line: Connection) -> None:
     """Fork a process for every request, one after another."""
     os.environ["TQDM_DISABLE"] = "1"
-    import torch._dynamo
-    import torch.utils.tensorboard  # noqa: F401
-
+    for name in IMPORTED:
+        import_module(name)
     from iris_core.config.load import presets
     from iris_core.training import components
 
