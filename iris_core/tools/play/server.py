@@ -61,16 +61,21 @@ def above_zero(value: Any) -> bool:
     return number(value) and value >= COLDEST
 
 
+def held(value: Any) -> bool:
+    return value is None or whole(value)
+
+
 def keys(value: Any) -> bool:
     return isinstance(value, list) and all(map(text, value))
 
 
-TAKES = {  # what commands can be given; others nothing
+Fits = Callable[[Any], bool]
+TAKES: dict[str, tuple[Fits, ...]] = {  # what commands can be given; others nothing
     **dict.fromkeys(("place", "driver", "kind", "panel"), (text,)),
     **dict.fromkeys(("act", "seek", "seed", "number", "code"), (whole,)),
     **dict.fromkeys(("layer", "head"), (whole,)),
     **dict.fromkeys(("temperature", "policy_temperature"), (above_zero,)),
-    **dict.fromkeys(("next", "step"), (keys, whole)),
+    **dict.fromkeys(("next", "step"), (keys, held)),
     "click": (text, number, number),
 }
 
@@ -299,13 +304,15 @@ class PlayServer:
 
 def check_takes(command: str, carry_out: Callable, given: Sequence[Any]) -> None:
     """ConfigError for what a command cannot be given."""
-    fits = zip(TAKES.get(command, ()), given, strict=False)
+    takes = TAKES.get(command, ())
     try:
         signature(carry_out).bind(*given)
-        wrong = len(given) > len(TAKES.get(command, ()))
+        fits = len(given) <= len(takes) and all(
+            map(lambda fit, v: fit(v), takes, given)
+        )
     except TypeError:
-        wrong = True
-    if wrong or not all(fit(value) for fit, value in fits):
+        fits = False
+    if not fits:
         raise ConfigError(f"{command} cannot be given {[*given]!r:.80}.")
 
 
