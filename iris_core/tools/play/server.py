@@ -74,7 +74,8 @@ TAKES: dict[str, tuple[Fits, ...]] = {  # what commands can be given; others not
     **dict.fromkeys(("place", "driver", "kind", "panel"), (text,)),
     **dict.fromkeys(("act", "seek", "seed", "number", "code"), (whole,)),
     **dict.fromkeys(("layer", "head"), (whole,)),
-    **dict.fromkeys(("temperature", "policy_temperature"), (above_zero,)),
+    "temperature": (number,),  # the session says what is wrong with it
+    "policy_temperature": (above_zero,),
     **dict.fromkeys(("next", "step"), (keys, held)),
     "click": (text, number, number),
 }
