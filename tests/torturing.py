@@ -12,7 +12,6 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -62,16 +61,13 @@ class Warm:
         self.process = spawn.Process(target=serve, args=(there,))
         self.process.start()
 
-    def run(
-        self, what: Callable[..., Any], *given: Any, folder: Path, limit: float = 300
+    def iris(
+        self, *words: str, folder: Path, harm: Harm | None = None, limit: float = 300
     ) -> Ended:
-        """Call a function in a process that begins in a folder; limit: in seconds."""
-        self.line.send((what, given, folder, limit))
+        """Run a command line of iris in a folder, and what befalls it; limit: of its
+        seconds, until it is killed."""
+        self.line.send((words, folder, harm, limit))
         return self.line.recv()
-
-    def iris(self, *words: str, folder: Path, harm: Harm | None = None) -> Ended:
-        """A command line of iris, and what befalls it."""
-        return self.run(command, list(words), harm, folder=folder)
 
     def close(self) -> None:
         self.line.send(None)
@@ -93,9 +89,9 @@ def serve(line: Connection) -> None:
     components.INIT_FRAMES = 64  # networks start from few frames: the default is slow
     fork = multiprocessing.get_context("fork")
     while request := line.recv():
-        what, given, folder, limit = request
+        words, folder, harm, limit = request
         spent = fork.Array("d", 2)
-        process = fork.Process(target=begin, args=(what, given, folder, spent))
+        process = fork.Process(target=begin, args=(words, folder, harm, spent))
         process.start()
         process.join(limit)
         late = process.is_alive()
@@ -106,8 +102,10 @@ def serve(line: Connection) -> None:
         line.send(Ended(code, said, spent[0], int(spent[1])))
 
 
-def begin(what: Callable[..., Any], given: tuple, folder: Path, spent: Any) -> None:
-    """In the new process: its own folder, streams and signals."""
+def begin(words: tuple[str, ...], folder: Path, harm: Harm | None, spent: Any) -> None:
+    """In the new process: a folder, streams and signals of its own, and the command."""
+    from iris_core import cli
+
     os.chdir(folder)
     os.environ["HOME"] = str(folder)
     sys.stdin = open(os.devnull)  # noqa: SIM115
@@ -115,18 +113,11 @@ def begin(what: Callable[..., Any], given: tuple, folder: Path, spent: Any) -> N
     for stream in (1, 2):
         os.dup2(sys.stdout.fileno(), stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    befall(harm or Harm("", 0), spent)
     started = time.process_time()
-    code = what(*given, spent)
+    code = cli.main(words)
     spent[0] = time.process_time() - started
     sys.exit(code)
-
-
-def command(words: list[str], harm: Harm | None, spent: Any) -> int:
-    """A command line, and what befalls it."""
-    from iris_core import cli
-
-    befall(harm or Harm("", 0), spent)
-    return cli.main(words)
 
 
 def befall(harm: Harm, spent: Any) -> None:

@@ -40,11 +40,13 @@ from iris_core.tools.sweep.plan import read_sweep
 from iris_core.tools.sweep.watch import LiveTable
 from iris_core.tools.sweep.work import ATTEMPTS
 from iris_core.training import checkpoint, logger
+from iris_core.training.schedule import COMPONENTS
 
 REPOSITORY = Path(__file__).parents[2]
 PUBLISHED = REPOSITORY / "tests" / "golden" / "golden_a" / "agent.pt"
 EPISODE = REPOSITORY / "data" / "episodes" / "catch_agent" / "000000.npz"
 RUNS, BENCH = REPOSITORY / "results" / "runs", REPOSITORY / "results" / "benchmarks"
+PARTS = ["collect_step", *(f"{name}_update" for name in COMPONENTS)]
 CPU_SECONDS, MEMORY = 30, 2**20  # for one file; KiB, for all
 
 
@@ -84,11 +86,10 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
     row = "Pong,0,tutorial,9000,10.5,cpu,abc,16,-3.25\n"
     metrics = "epoch,env_steps,minutes,test/return\n1,60,0.5,\n2,80,1,0.25\n"
 
-    def tries(_: Path) -> int:
-        return LiveTable(sweep, {}, 1).status("Catch-seed0").tries
+    seconds = dict.fromkeys([*PARTS, "encode", "decode"], 1.0)
 
-    def number(columns: tuple[str, ...]) -> Callable[[Path], Any]:
-        return lambda file: read_metrics(file, columns).to_dict("list")
+    def tries(_: Path) -> int:
+        return LiveTable(sweep, seconds, 1).status("Catch-seed0").tries
 
     return {
         "checkpoint": Kind(
@@ -124,7 +125,8 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
             tidy(folder / "metrics.csv", metrics), logger.read
         ),
         "metrics to draw": Kind(
-            tidy(folder / "drawn.csv", metrics), number(("env_steps", "test/return"))
+            tidy(folder / "drawn.csv", metrics),
+            lambda file: read_metrics(file, ("test/return",)).to_dict("list"),
         ),
         "scores": Kind(
             tidy(folder / "scores.csv", scores),
