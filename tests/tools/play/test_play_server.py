@@ -136,7 +136,8 @@ def test_errors_are_answers(server):
     assert header["kind"] == "error" and "Unknown command 'moon'" in header["text"]
     header, _ = server.answer({"do": "place", "args": ["replay"]})
     assert "no recorded episodes" in header["text"]
-    header, _ = server.answer({"do": "seek", "args": ["x"]})
+    server.commands["seek"] = lambda step: len(step)  # a mistake of ours
+    header, _ = server.answer({"do": "seek", "args": [1]})
     assert "Traceback" in header["text"] and "TypeError" in header["text"]
 
 
