@@ -15,12 +15,13 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.12 python3.13 python3.11 pyt
 IN_RANGE := import sys, venv, ensurepip; \
 	sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: help train test chromium gpu-check notebooks book lab lock clean
+.PHONY: help train test torture chromium gpu-check notebooks book lab lock clean
 
 help:
 	@echo "make train  learn a real Atari game on this machine (preset=tutorial)"
 	@echo "            make train ARGS=\"env.game=Breakout\" changes any setting"
 	@echo "make test   ruff, mypy and all tests"
+	@echo "make torture  kills, damaged files, odd input by the hundred: half an hour"
 	@echo "make gpu-check  on a CUDA GPU: the golden numbers, CUDA graphs, speed"
 	@echo "make lab    JupyterLab on the notebooks"
 	@echo "make notebooks  run all notebooks again and keep their outputs"
@@ -41,6 +42,11 @@ test: $(READY) chromium
 	$(BIN)/pytest -q -rs tests/browser
 	IRIS_PRESET=smoke TQDM_DISABLE=1 $(BIN)/pytest -n 2 -q --dist loadscope --nbval-lax \
 		--nbval-current-env --nbval-cell-timeout 120 --timeout 600 notebooks
+
+# The tests of tests/torture in full; the figures go to results/torture.json.
+torture: export OMP_NUM_THREADS = 1
+torture: $(READY)
+	$(BIN)/pytest -q tests/torture --full $(ARGS)
 
 # The widgets are tested in a real browser, which Debian has; elsewhere, and where
 # nobody may install it, those tests are skipped.

@@ -13,6 +13,7 @@ from iris_core import cli
 from iris_core.agent import Agent, TrainingRecord
 from iris_core.config import (
     Config,
+    ConfigError,
     config_to_yaml,
     load_config,
     walk,
@@ -21,6 +22,7 @@ from iris_core.runtime.run_folder import Run
 from iris_core.tools.scores import run_records
 from iris_core.tools.scores.run_records import own_runs
 from iris_core.training.state import Interrupted, TrainingState
+from iris_core.training.train import train_state
 
 
 def iris(*arguments):
@@ -330,6 +332,15 @@ def test_lpips_is_tried_before_a_run_begins(capsys, tmp_path):
     message = refused(capsys, "train", *options, f"outputs={tmp_path}/runs")
     assert "absent.pt" in message
     assert not (tmp_path / "runs").exists()
+
+
+def test_lpips_is_tried_before_a_run_goes_on(tmp_path):
+    state = make_state(tmp_path)
+    loss = state.config.tokenizer.loss
+    loss.perceptual, loss.lpips_weights = 1.0, f"{tmp_path}/absent.pt"
+    with pytest.raises(ConfigError, match="absent.pt"):
+        train_state(state)
+    assert state.progress.env_steps == 0
 
 
 class FullDisk(TrainingState):

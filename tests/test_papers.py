@@ -1,11 +1,13 @@
 """The papers: the README is short, links lead somewhere, and commands are there."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from torturing import summary
 
 from iris_core import cli
 from iris_core.config import load_config
@@ -46,6 +48,13 @@ def test_the_readme_is_short_and_light() -> None:
     assert len(text.splitlines()) <= MOST_LINES
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
         assert (ROOT / picture).stat().st_size <= MOST_BYTES, picture
+
+
+def test_the_readme_says_what_the_torture_measured() -> None:
+    figures = ROOT / "results" / "torture.json"
+    if not figures.exists():
+        pytest.skip("make torture has kept no figures yet")
+    assert summary(json.loads(figures.read_text())) in read("README.md")
 
 
 @pytest.mark.parametrize("paper", PAPERS)

@@ -69,8 +69,9 @@ def load_config(preset: str = "tutorial", overrides: Sequence[str] = ()) -> Conf
         raise ConfigError(f'overrides must be a list of texts: ["{overrides}"]')
     paths, overrides = take_paths(overrides)
     parsed = [parse_override(text) for text in overrides]
+    settings = OmegaConf.structured(Config)
     for override in parsed:
-        check_override(override)
+        check_override(override, settings)
     if "preset" not in {override.key_or_group for override in parsed}:
         check_option("preset", preset)
         overrides = [f"preset={preset}", *overrides]
@@ -89,7 +90,7 @@ def change_config(config: Config, overrides: Sequence[str]) -> Config:
     """
     settings = OmegaConf.structured(config)
     for override in map(parse_override, overrides):
-        check_override(override)
+        check_override(override, settings)
         name = override.key_or_group
         if not (".updates." in name or name.startswith(CHANGEABLE)):
             raise ConfigError(
@@ -97,7 +98,6 @@ def change_config(config: Config, overrides: Sequence[str]) -> Config:
                 " learning rates, clip_norm and all else in .updates., and"
                 f" {', '.join(CHANGEABLE)}."
             )
-        place(settings, name, override.value())
     return check(to_config(settings))
 
 
@@ -193,8 +193,9 @@ def parse_override(text: str) -> Override:
         ) from error
 
 
-def check_override(override: Override) -> None:
-    """Refuse an override of nothing, or with a value that does not fit."""
+def check_override(override: Override, settings: DictConfig) -> None:
+    """Refuse an override of nothing, or with a value that does not fit; `settings` get
+    it."""
     text, name = override.input_line, override.key_or_group
     if override.is_add() or override.is_delete() or override.is_force_add():
         raise ConfigError(
@@ -207,7 +208,7 @@ def check_override(override: Override) -> None:
     if name in GROUPS:
         check_option(name, override.value())
     else:
-        place(OmegaConf.structured(Config), name, override.value())
+        place(settings, name, override.value())
 
 
 def check_option(group: str, option: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from iris_core.config.setting import ConfigError
 from iris_core.data.batch import Batch, SegmentId
 from iris_core.data.episode import Episode, stack_segments
-from iris_core.runtime.files import write_whole
+from iris_core.runtime.files import read_json, write_atomic
 
 PIECES = 256  # of an open episode, before they are joined
 INDEX = "index.json"
@@ -112,8 +112,7 @@ class Replay:
             if episode.finished:
                 self._written.add(episode_id)
             index.append((episode_id, len(episode)))
-        text = json.dumps(index).encode()
-        write_whole(folder / INDEX, lambda file: file.write(text))
+        write_atomic(folder / INDEX, json.dumps(index))
         return index
 
     @classmethod
@@ -154,12 +153,9 @@ def _episode_path(folder: Path, episode_id: int) -> Path:
 
 
 def _read_index(folder: Path) -> Any:
-    try:
-        return json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"no {INDEX} in {folder}: it holds no saved replay") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{folder / INDEX} is damaged ({error})") from error
+    if not (folder / INDEX).exists():
+        raise ConfigError(f"no {INDEX} in {folder}: it holds no saved replay")
+    return read_json(folder / INDEX)
 
 
 def _checked(folder: Path, index: Any) -> list[tuple[int, int]]:

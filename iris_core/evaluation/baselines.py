@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from iris_core.config.paper import EnvConfig
-from iris_core.envs.game import Game
+from iris_core.envs.game import Game, check_rewards
 from iris_core.envs.vector import make_env, most_test_steps
 
 SCAN_RAW_FRAMES = 18_000  # five minutes of play, at 60 a second
@@ -181,4 +181,5 @@ def _finish_episode(
         total += reward
         if terminated or truncated:
             break
+    check_rewards(np.array([total]))
     return total

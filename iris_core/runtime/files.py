@@ -1,13 +1,17 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and texts that are read with a bound."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from iris_core.config.setting import ConfigError
 
 PART = ".{name}.{pid}.part"  # a file that is not whole yet, beside it
+MOST_BYTES = 2**26  # of a text
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -34,3 +38,28 @@ def write_atomic(path: str | Path, content: str | bytes) -> None:
     """Write a file whole or not at all: a crash never leaves half of one."""
     data = content.encode() if isinstance(content, str) else content
     write_whole(Path(path), lambda file: file.write(data))
+
+
+def read_text(path: Path) -> str:
+    """A file's text; ConfigError if it can't be read as one."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text") from error
+    if len(data) > MOST_BYTES or "\0" in text:
+        raise ConfigError(f"{path} is too large, or no text")
+    return text
+
+
+def read_json(path: Path) -> Any:
+    """What a .json holds; ConfigError if it can't be read."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"cannot read {path}: {error}") from error

@@ -31,7 +31,7 @@ import torch
 from iris_core.config import Config, ConfigError, config_from_yaml, config_to_yaml
 from iris_core.config.paths import user_path
 from iris_core.runtime.device import resolve_device
-from iris_core.runtime.files import PART, write_atomic
+from iris_core.runtime.files import PART, read_json, write_atomic
 from iris_core.runtime.run_lock import RunLock
 
 FOLDERS = (
@@ -132,8 +132,8 @@ class Run:
         """This library's commit when the run was made, marked -dirty if it had been
         changed; "" if not known."""
         try:
-            versions = json.loads((self.path / "versions.json").read_text())
-        except (OSError, ValueError, RecursionError):
+            versions = read_json(self.path / "versions.json")
+        except ConfigError:
             return ""
         if not isinstance(versions, dict) or type(versions.get("commit")) is not str:
             return ""

@@ -25,7 +25,7 @@ class RunLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.file = (folder / FILE).open("a+", encoding="utf-8")
+        self.file = (folder / FILE).open("a+", encoding="utf-8", errors="replace")
         locked = try_lock(self.file)
         self.file.seek(0)
         holder = self.file.read().strip()

@@ -12,24 +12,9 @@ from typing import Any
 import pandas as pd
 
 from iris_core.config.setting import ConfigError
+from iris_core.runtime.files import read_text
 
-MOST_BYTES = 2**26
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet computes
-
-
-def read_text(path: Path) -> str:
-    """A table's text; ConfigError if it can't be read as one."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no table: it is not UTF-8 text") from error
-    if len(data) > MOST_BYTES or "\0" in text:
-        raise ConfigError(f"{path} is no table: too large, or not text")
-    return text
 
 
 def read_cells(text: str, path: Path) -> tuple[list[str], list[list[str]]]:

@@ -7,14 +7,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from iris_core.config import Config, ConfigError
-from iris_core.runtime.files import write_atomic
+from iris_core.runtime.files import read_text, write_atomic
 from iris_core.runtime.run_folder import Run
-from iris_core.runtime.table import number, parse_rows, read_text, to_csv
+from iris_core.runtime.table import number, parse_rows, to_csv
 
 WANDB_ID = "wandb_id.txt"  # of a run folder
 
@@ -160,13 +160,7 @@ class WandbLogger:
     """
 
     def __init__(self, config: Config, run: Run, resume_epoch: int | None = None):
-        try:
-            import wandb  # late: optional, and it is imported only when asked for
-        except ImportError as error:
-            raise ConfigError(
-                f"wandb.mode={config.wandb.mode} needs the wandb package:"
-                " pip install wandb, or set wandb.mode=disabled."
-            ) from error
+        wandb = log_in(config)
         folder_name = f"{run.path.parent.name}-{run.path.name}"
         try:
             self.wandb_run = wandb.init(
@@ -179,10 +173,7 @@ class WandbLogger:
                 resume="allow" if resume_epoch is not None else None,
             )
         except Exception as error:  # no key, no network, a project of others
-            raise ConfigError(
-                f"wandb.mode={config.wandb.mode}: W&B does not start ({error}). Log in"
-                " with: wandb login; or set wandb.mode=offline or disabled."
-            ) from error
+            raise does_not_start(config, error) from error
 
     def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Record the numbers of one epoch."""
@@ -193,6 +184,31 @@ class WandbLogger:
         self.wandb_run.finish()
 
 
+def log_in(config: Config) -> Any:
+    """The package of W&B, with a key if it is to be online; ConfigError without."""
+    try:
+        import wandb  # late: optional, and it is imported only when asked for
+
+        if config.wandb.mode == "online":
+            wandb.login()
+    except ImportError as error:
+        raise ConfigError(
+            f"wandb.mode={config.wandb.mode} needs the wandb package:"
+            " pip install wandb, or set wandb.mode=disabled."
+        ) from error
+    except Exception as error:
+        raise does_not_start(config, error) from error
+    return wandb
+
+
+def does_not_start(config: Config, error: Exception) -> ConfigError:
+    """The message for what W&B says."""
+    return ConfigError(
+        f"wandb.mode={config.wandb.mode}: W&B does not start ({error}). Log in with:"
+        " wandb login; or set wandb.mode=offline or disabled."
+    )
+
+
 def wandb_id(run: Run, folder_name: str, resumed: bool) -> str:
     """By which W&B knows a run: other runs have others, wherever they are begun, and it
     stays the same after a resume, so that the curves continue."""
@@ -201,7 +217,7 @@ def wandb_id(run: Run, folder_name: str, resumed: bool) -> str:
         # Runs of earlier versions have no file, and this id
         new = folder_name if resumed else f"{folder_name}-{secrets.token_hex(4)}"
         write_atomic(file, new)
-    return file.read_text()
+    return read_text(file)
 
 
 def make_loggers(

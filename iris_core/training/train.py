@@ -10,6 +10,7 @@ from iris_core.config import Config, load_config
 from iris_core.runtime.run_folder import Run
 from iris_core.training.callback import Callback, Result
 from iris_core.training.callbacks import default_callbacks
+from iris_core.training.logger import log_in
 from iris_core.training.state import TrainingState
 from iris_core.training.trainer import Trainer
 
@@ -69,7 +70,9 @@ def start(config: Config) -> Iterator[TrainingState]:
 
 
 def try_what_it_needs(state: TrainingState) -> None:
-    """ConfigError for what would else be missed after hours: LPIPS's weights."""
+    """ConfigError for what would else be missed later: W&B's key, LPIPS's weights."""
+    if state.config.wandb.mode != "disabled":
+        log_in(state.config)
     tokenizer = state.config.tokenizer
     if tokenizer.loss.perceptual > 0 and tokenizer.updates.steps_per_epoch > 0:
         state.agent.tokenizer.perceptual_network(state.device)
@@ -77,4 +80,5 @@ def try_what_it_needs(state: TrainingState) -> None:
 
 def train_state(state: TrainingState, callbacks: Sequence[Callback] = ()) -> Result:
     """Train to the end, or until Ctrl-C, with tests, logs and checkpoints."""
+    try_what_it_needs(state)
     return Trainer(state, [*callbacks, *default_callbacks()]).run()

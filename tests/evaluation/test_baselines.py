@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from iris_core.config.paper import EnvConfig
+from iris_core.config.setting import ConfigError
 from iris_core.envs import make_env
+from iris_core.envs.catch import CatchEnv
 from iris_core.evaluation.baselines import (
     best_constant_action,
     blind_returns,
@@ -19,6 +21,14 @@ def test_random_play_catches_about_one_in_five() -> None:
     assert returns.shape == (400,) and 0.17 < returns.mean() < 0.31
     again = random_returns(EnvConfig(game="Catch"), episodes=10, seed=5)
     np.testing.assert_array_equal(again, returns[5:15])  # episode i: seed + i
+
+
+@pytest.mark.parametrize("paid", [float("nan"), float("-inf"), 1e39])
+def test_rewards_that_are_no_numbers(paid, monkeypatch) -> None:
+    monkeypatch.setattr(CatchEnv, "step", lambda *_: (None, paid, True, False, {}))
+    for play in (random_returns, best_constant_action):
+        with pytest.raises(ConfigError, match="rewards must be finite"):
+            play(EnvConfig(game="Catch"), episodes=1, seed=0)
 
 
 def test_always_up_crosses_freeways_road() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iris_core.config.setting import ConfigError
-from iris_core.runtime.table import parse_rows, read_metrics, read_text, to_csv
+from iris_core.runtime.files import read_text
+from iris_core.runtime.table import parse_rows, read_metrics, to_csv
 from iris_core.tools.scores.run_records import OwnRun, append_run, own_runs
 from iris_core.training.logger import CsvLogger, read
 

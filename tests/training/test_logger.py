@@ -17,6 +17,7 @@ from iris_core.training.logger import (
     WandbLogger,
     make_loggers,
 )
+from iris_core.training.train import start
 
 
 @pytest.fixture
@@ -102,6 +103,11 @@ class FakeWandb:
 
     def __init__(self):
         self.settings, self.logged, self.finished = None, [], False
+        self.key = "a key"
+
+    def login(self):
+        if not self.key:
+            raise ValueError("no key")
 
     def init(self, **settings):
         self.settings = settings
@@ -161,6 +167,14 @@ def test_wandb_continues_a_run_of_before(run, wandb):
     run.config.wandb.mode = "offline"
     WandbLogger(run.config, run, resume_epoch=2)
     assert wandb.settings["id"] == f"{run.path.parent.name}-{run.path.name}"
+
+
+def test_a_key_is_asked_for_before_a_run_begins(tmp_path, wandb):
+    wandb.key = ""
+    config = load_config("smoke", ["wandb.mode=online", f"outputs={tmp_path}/runs"])
+    with pytest.raises(ConfigError, match="W&B does not start"), start(config):
+        pass
+    assert not (tmp_path / "runs").exists()
 
 
 def test_without_wandb_the_message_says_how_to_get_it(run, no_wandb):

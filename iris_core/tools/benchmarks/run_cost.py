@@ -1,12 +1,12 @@
 """What a run will cost: its schedule, priced with the times of `iris bench`."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from iris_core.config import Config, ConfigError, load_config, walk
+from iris_core.runtime.files import read_json
 from iris_core.training.schedule import epoch_updates
 
 Seconds = Mapping[str, float]  # of one call of a part of training, by its name
@@ -76,7 +76,7 @@ def benchmark_seconds(file: Path, config: Config) -> tuple[Seconds, str]:
     """Median times of a JSON of `iris bench`, and the device that they hold for;
     no times if the networks and batches that it timed are not those of a config."""
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
+        report = read_json(file)
         timings = seconds_of(report["seconds"])
         timed = load_config(overrides=report["overrides"])
         same = sizes(timed) == sizes(config)

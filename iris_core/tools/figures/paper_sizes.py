@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from iris_core.config import Config, config_from_yaml, load_config
 from iris_core.config.setting import ConfigError
 from iris_core.plotting.palette import BLUE, INK, SKY
+from iris_core.runtime.files import read_json
 from iris_core.runtime.table import read_metrics
 from iris_core.tools.figures.own_runs import draw_references
 from iris_core.tools.figures.style import OFFSET, WIDTH, note, styled
-from iris_core.tools.scores.scores import finite_number, read_json, run_scores
+from iris_core.tools.scores.scores import finite_number, run_scores
 from iris_core.training.schedule import COMPONENTS, total_updates
 
 PAPERS_STEPS = 100_000

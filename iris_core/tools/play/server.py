@@ -16,12 +16,14 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from iris_core.config.setting import ConfigError
+from iris_core.runtime.command_line import COLDEST
 from iris_core.tools.play import recording
 from iris_core.tools.play.keys import COMMANDS, key_map
 from iris_core.tools.play.render import (
@@ -41,6 +43,42 @@ SESSION_STATE = (  # attributes of a session that the page shows as they are
 )
 
 Answer = tuple[dict[str, Any], bytes]
+
+
+def text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def whole(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 2**31
+
+
+def above_zero(value: Any) -> bool:
+    return number(value) and value >= COLDEST
+
+
+def held(value: Any) -> bool:
+    return value is None or whole(value)
+
+
+def keys(value: Any) -> bool:
+    return isinstance(value, list) and all(map(text, value))
+
+
+Fits = Callable[[Any], bool]
+TAKES: dict[str, tuple[Fits, ...]] = {  # what commands can be given; others nothing
+    **dict.fromkeys(("place", "driver", "kind", "panel"), (text,)),
+    **dict.fromkeys(("act", "seek", "seed", "number", "code"), (whole,)),
+    **dict.fromkeys(("layer", "head"), (whole,)),
+    "temperature": (number,),  # the session says what is wrong with it
+    "policy_temperature": (above_zero,),
+    **dict.fromkeys(("next", "step"), (keys, held)),
+    "click": (text, number, number),
+}
 
 
 class PlayServer:
@@ -116,11 +154,13 @@ class PlayServer:
         """Run a command; the answer is a frame unless the command has its own."""
         self.received_at = time.perf_counter()
         command = message.get("do")
-        if command not in self.commands:
+        if not isinstance(command, str) or command not in self.commands:
             raise ConfigError(
-                f"Unknown command {command!r}: choose {', '.join(self.commands)}."
+                f"Unknown command {command!r:.80}: choose {', '.join(self.commands)}."
             )
-        return self.commands[command](*message.get("args", ())) or self.frame()
+        carry_out, given = self.commands[command], message.get("args", ())
+        check_takes(command, carry_out, given)
+        return carry_out(*given) or self.frame()
 
     # Answers
 
@@ -261,6 +301,20 @@ class PlayServer:
     def download(self, path: Path, saved: str) -> Answer:
         self.saved = saved
         return {"kind": "file", "name": path.name, "saved": saved}, path.read_bytes()
+
+
+def check_takes(command: str, carry_out: Callable, given: Sequence[Any]) -> None:
+    """ConfigError for what a command cannot be given."""
+    takes = TAKES.get(command, ())
+    try:
+        signature(carry_out).bind(*given)
+        fits = len(given) <= len(takes) and all(
+            map(lambda fit, v: fit(v), takes, given)
+        )
+    except TypeError:
+        fits = False
+    if not fits:
+        raise ConfigError(f"{command} cannot be given {[*given]!r:.80}.")
 
 
 def rgba(picture: np.ndarray) -> bytes:

@@ -23,6 +23,7 @@ from iris_core.envs import action_meanings, make_env
 from iris_core.imagination.introspection import Imagination
 from iris_core.imagination.start import Start
 from iris_core.models.actor_critic import State as LSTMState
+from iris_core.runtime.command_line import COLDEST
 from iris_core.runtime.device import autocast_for
 from iris_core.tools.play.keys import action_of
 from iris_core.tools.play.options import Driver, Place
@@ -162,8 +163,10 @@ class Session:
 
     @temperature.setter
     def temperature(self, value: float) -> None:
-        if not value > 0:
-            raise ConfigError(f"temperature is {value}; it must be above 0.")
+        if not value >= COLDEST:
+            raise ConfigError(
+                f"temperature is {value}; it must be above 0, {COLDEST:g} or more."
+            )
         self.imagination.dream.temperature = float(value)
 
     def set_predict(self, on: bool) -> None:

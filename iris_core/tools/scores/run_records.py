@@ -22,9 +22,10 @@ from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE
 from iris_core.evaluation.final_test import BASELINES
 from iris_core.evaluation.final_test import OWN as THIS_AGENT
-from iris_core.runtime.table import read_cells, read_metrics, read_text, to_csv
+from iris_core.runtime.files import read_json, read_text
+from iris_core.runtime.table import read_cells, read_metrics, to_csv
 from iris_core.tools.scores import scores
-from iris_core.tools.scores.scores import finite_number, read_json, read_table
+from iris_core.tools.scores.scores import finite_number, read_table
 
 OWN = "own"  # how their names in a table of scores begin
 NAME = re.compile(r"(?P<preset>.+)-(?P<game>[^-]+)-seed(?P<seed>\d+)(-metrics)?")

@@ -6,7 +6,6 @@ A table is a DataFrame with a row for each trained agent: algorithm, game, run, 
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ import pandas as pd
 from iris_core.config.check import nearest
 from iris_core.config.setting import ConfigError
 from iris_core.envs.atari_100k import REFERENCE, raw_score
-from iris_core.runtime.table import parse_rows, read_cells, read_text
+from iris_core.runtime.files import read_json, read_text
+from iris_core.runtime.table import parse_rows, read_cells
 
 COLUMNS = ("algorithm", "game", "run", "score", "source")
 
@@ -135,14 +135,6 @@ def rows_of_json(file: Path, algorithm: str) -> list[Row]:
         rows.append(Row(f"record {i}", algorithm, game, runs[game], score, file.name))
         runs[game] += 1
     return rows
-
-
-def read_json(file: Path) -> Any:
-    """What a .json holds; ConfigError if it cannot be read."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"cannot read {file}: {error}") from error
 
 
 def check_rows(rows: Sequence[Row], file: Path) -> pd.DataFrame:

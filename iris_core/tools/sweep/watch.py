@@ -78,7 +78,7 @@ class LiveTable:
         """Read a run's folder; what is left is priced by the times of its epochs."""
         config, folder = self.sweep.configs[run], self.sweep.path(run)
         attempts, metrics = folder / ATTEMPTS, folder / "metrics.csv"
-        tries = len(attempts.read_text().splitlines()) if attempts.is_file() else 0
+        tries = len(attempts.read_bytes().splitlines()) if attempts.is_file() else 0
         rows = epochs_of(metrics) if metrics.is_file() else []
         if not rows:
             return Status(tries, left=training_minutes(config, self.seconds))

@@ -33,10 +33,9 @@ from iris_core.tools.scores.run_records import (
 )
 from iris_core.tools.sweep.plan import Sweep
 from iris_core.training import checkpoint
-from iris_core.training.callbacks import default_callbacks
 from iris_core.training.component import DivergedError
 from iris_core.training.state import TrainingState
-from iris_core.training.trainer import Trainer
+from iris_core.training.train import train_state
 
 STOPPED = "stopped"
 ATTEMPTS = "attempts.txt"  # of a run folder: a line for each worker that took it up
@@ -63,8 +62,7 @@ def train_run(folder: str, settings: dict[str, Any]) -> str:
         with run.writing():
             saved = (run.checkpoints / checkpoint.FILE).is_file()
             state = checkpoint.resume(run) if saved else TrainingState(run.config, run)
-            result = Trainer(state, default_callbacks()).run()
-        return STOPPED if result.interrupted else ""
+            return STOPPED if train_state(state).interrupted else ""
     except (ConfigError, DivergedError) as error:  # the same again would come of it
         return str(error)
 

@@ -7,13 +7,13 @@ card's scores are of the file as it is shipped.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from iris_core.agent import Agent
 from iris_core.config.departures import Config
 from iris_core.evaluation.final_test import BASELINES
 from iris_core.evaluation.test_play import evaluate, standard_error
+from iris_core.runtime.files import read_json
 from iris_core.runtime.run_folder import Run
 from lessons.data import DATA
 
@@ -43,8 +43,8 @@ def ship(run: Run, name: str, episodes: int) -> None:
     agent = Agent.load(run.agent).half()
     agent.config.outputs = Config().outputs  # where the run lay is nobody's business
     agent.save(path)
-    results = json.loads((run.path / "results.json").read_text())
-    versions = json.loads((run.path / "versions.json").read_text())
+    results = read_json(run.path / "results.json")
+    versions = read_json(run.path / "versions.json")
     score, table = "not trained to play", {r["name"]: r for r in results["table"]}
     if episodes:
         returns = evaluate(Agent.load(path), episodes=episodes, seed=SEED).returns

@@ -15,7 +15,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch
 from IPython.display import DisplayHandle, Image, display
 from matplotlib.axes import Axes
@@ -26,6 +25,7 @@ from iris_core.data.frames import to_frames, to_pixels
 from iris_core.plotting.frame_strip import draw_frame
 from iris_core.plotting.learning_curve import plot_returns, step_axis
 from iris_core.plotting.palette import BLUE, FAINT, GREEN, INK, PINK, VERMILLION
+from iris_core.runtime.table import read_metrics
 from iris_core.training.callback import Callback, Result
 from iris_core.training.logger import Meter
 from iris_core.training.schedule import Phase, phases
@@ -357,7 +357,7 @@ def read_tests(metrics: Path) -> list[Test]:
     columns = ["env_steps", "test/return", "test/return_error"]
     if not metrics.is_file():
         return []
-    table = pd.read_csv(metrics)
+    table = read_metrics(metrics, ["epoch"])
     if not set(columns) <= set(table):
         return []
     return [tuple(row) for row in table[columns].dropna().to_numpy().tolist()]

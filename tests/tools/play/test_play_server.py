@@ -41,6 +41,27 @@ def test_a_video_decodes_to_what_was_shown(server, tmp_path):
     assert len(decoded) == 6
 
 
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        ("seed", [1.5]),  # as a number field may have it
+        ("temperature", [None]),
+        ("policy_temperature", [0]),
+        ("layer", [-1]),
+        ("act", []),
+        ("next", ["ArrowLeft"]),
+        ("click", ["tokens", "1", 1]),
+        ("look", [1]),
+    ],
+)
+def test_what_a_command_cannot_be_given(server, command, given):
+    before = send(server, "look")
+    header, _ = server.answer({"do": command, "args": given})
+    assert header["kind"] == "error" and "cannot be given" in header["text"]
+    assert send(server, "look") == before
+    assert send(server, "step", [], None)["step"] == 1  # as the page sends it
+
+
 def test_an_answer_is_json_and_pixels(server):
     header, data = server.answer({"do": "look"})
     json.dumps(header)
@@ -115,7 +136,8 @@ def test_errors_are_answers(server):
     assert header["kind"] == "error" and "Unknown command 'moon'" in header["text"]
     header, _ = server.answer({"do": "place", "args": ["replay"]})
     assert "no recorded episodes" in header["text"]
-    header, _ = server.answer({"do": "seek", "args": ["x"]})
+    server.commands["seek"] = lambda step: len(step)  # a mistake of ours
+    header, _ = server.answer({"do": "seek", "args": [1]})
     assert "Traceback" in header["text"] and "TypeError" in header["text"]
 
 
