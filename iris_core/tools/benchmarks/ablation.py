@@ -65,7 +65,7 @@ def run(state: TrainingState, repeats: int) -> list[Variant]:
     missing = {name: steps[i:] for i, name in enumerate(names)}
     # All losses come first: timing an update changes the weights
     differences, variants = compare(state, missing), []
-    for name, without in parts.shown(missing):
+    for name, without in parts.with_bar(missing):
         with doing_without(state, without):
             variants.append(Variant(name, seconds(state, repeats), differences[name]))
     return variants
@@ -110,7 +110,7 @@ def compare(
     found: dict[str, float] = {}
     first: dict[str, Tensor] = {}
     dreams: dict[bool, dict[str, Tensor]] = {}
-    for name, without in parts.shown(missing):
+    for name, without in parts.with_bar(missing):
         with doing_without(state, without):
             losses = losses_of(state)
             with state.autocast:

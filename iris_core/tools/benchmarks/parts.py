@@ -59,11 +59,11 @@ def measure(state: TrainingState, repeats: int) -> dict[str, Timing]:
     state.progress.step = 1  # in the middle of collecting
     return {
         name: {"batch": batch, **time_part(state, part, repeats)}
-        for name, (batch, part) in shown(parts(state))
+        for name, (batch, part) in with_bar(parts(state))
     }
 
 
-def shown(named: Mapping[str, T]) -> Iterator[tuple[str, T]]:
+def with_bar(named: Mapping[str, T]) -> Iterator[tuple[str, T]]:
     """Its items, while a bar names the one that is being timed."""
     with tqdm(named.items(), unit="part", leave=False) as bar:
         for name, each in bar:

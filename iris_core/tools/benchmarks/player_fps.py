@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from tqdm.auto import tqdm
 
 from iris_core.agent import Agent
 from iris_core.config import ConfigError, load_config
@@ -22,7 +23,7 @@ from iris_core.envs import action_meanings, make_env
 from iris_core.runtime.files import write_atomic
 from iris_core.tools.benchmarks import browser
 from iris_core.tools.benchmarks.browser import wait
-from iris_core.tools.benchmarks.parts import shown
+from iris_core.tools.benchmarks.parts import with_bar
 from iris_core.tools.benchmarks.timing import Part, machine, timed
 from iris_core.tools.play.render import PANELS
 from iris_core.tools.play.server import PlayServer
@@ -99,7 +100,7 @@ def kernel_parts(session: Session) -> Times:
         "drawing_all_panels": lambda: everything.answer({"do": "look"}),
     }
     device = session.agent.device
-    return {k: 1000 * timed(do, REPEATS, device)["median"] for k, do in shown(parts)}
+    return {k: 1000 * timed(do, REPEATS, device)["median"] for k, do in with_bar(parts)}
 
 
 def page_parts(agent: Agent) -> tuple[Times, Times]:
@@ -134,7 +135,7 @@ def page_parts(agent: Agent) -> tuple[Times, Times]:
 def step_by_step(page: Any, player: Any) -> Times:
     """What each part takes where frames come one at a time: medians."""
     each = []
-    for step in range(1, 41):
+    for step in tqdm(range(1, 41), desc="page", unit="frame", leave=False):
         page.keyboard.press("n")
         wait(page, f"Number(s.step) >= {step}")
         each.append(json.loads(player.get_attribute("data-times")))

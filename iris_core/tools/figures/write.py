@@ -5,6 +5,7 @@ With 50,000 replicates of the aggregates' bootstrap this took 81 seconds of one 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -19,6 +20,7 @@ from iris_core.agent import Agent
 from iris_core.config.setting import ConfigError
 from iris_core.data.episode import Episode
 from iris_core.data.replay_buffer import Replay
+from iris_core.envs.atari_100k import REFERENCE
 from iris_core.tools.figures import agents, aggregates, games
 from iris_core.tools.figures.baselines import draw_baselines
 from iris_core.tools.figures.own_runs import draw_learning_curves, draw_own_runs
@@ -244,7 +246,11 @@ def all_figures(
     groups = [tuple(n for n in (*g, *mine) if n in there) for g in (PAPER, BEYOND)]
     known = published
     if "own" in algorithms:
-        known = run_records.add_own_runs(published, run_records.own_runs(own))
+        runs = run_records.own_runs(own)
+        known = run_records.add_own_runs(published, runs)
+        if others := sorted(set(runs["game"]) - set(REFERENCE)):
+            told = ", ".join(others)
+            print(f"note: only own_runs draws {told}: no human scores", file=sys.stderr)
     if algorithms:
         groups = [resolve_names(algorithms, known)]
     shared: dict[str, Estimates] = {}
