@@ -148,8 +148,8 @@ class Agent(nn.Module):
         if len(actions) != self.num_actions:
             raise ConfigError(
                 f"{learned} with {self.num_actions} actions ({', '.join(self.actions)})"
-                f"; the game has {len(actions)} ({', '.join(actions)}). If its file"
-                " does not say which game it learned, say so: --game NAME."
+                f"; the game has {len(actions)} ({', '.join(actions)}). If it"
+                " learned another game, name that one: --game NAME."
             )
 
     # Files

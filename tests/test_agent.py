@@ -198,7 +198,7 @@ def test_an_agent_checks_the_actions_it_meets():
     with pytest.raises(ConfigError) as caught:
         agent.check_game("Catch", ["NOOP", "FIRE", "RIGHT", "LEFT"])
     message = str(caught.value)
-    for part in ("Catch with 3 actions (NOOP, LEFT, RIGHT)", "has 4", "env.game=Catch"):
+    for part in ("Catch with 3 actions (NOOP, LEFT, RIGHT)", "has 4", "--game NAME"):
         assert part in message
 
 
