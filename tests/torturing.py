@@ -194,13 +194,14 @@ WORDS += [b"0", b"''", b'""', b"x", b"0.5", b"*a", b"&a", b"!!binary", b"=1", b"
 
 def summary(found: dict[str, Any]) -> str:
     """The figures of results/torture.json, as README.md has them."""
-    files, messages = found["files"].values(), found["messages"].values()
-    mutated, sent = (sum(sum(n.values()) for n in group) for group in (files, messages))
-    killed, struck = found["kills"]["all"], sum(found["sweep"]["kills"].values())
+    kills, kinds = found["kills"], found["files"]["kinds"].values()
+    mutated = sum(sum(ways.values()) for ways in kinds)
+    sent = found["messages to the player"]["all"] + found["requests to its page"]["all"]
+    struck = sum(found["sweep"]["kills"].values())
     return (
-        f"`make torture` at {found['commit']}: {killed} kills and full disks, 0 runs"
-        f" lost, {found['kills']['equal']} equal\nto the undisturbed one;"
-        f" {mutated:,} mutated files of {len(files)} kinds,"
-        f" {found['command_lines']['all']} command lines and {sent:,}\nmessages end in"
-        f" a sentence or in a result; a sweep outlives {struck} kills of its processes."
+        f"`make torture`: {kills['all']} kills and full disks, 0 runs lost,"
+        f" {kills['equal']} equal to the undisturbed one;\n{mutated:,} mutated files of"
+        f" {len(kinds)} kinds, {found['command lines']['all']} command lines and"
+        f" {sent:,} messages end in a sentence\nor in a result; a sweep outlives"
+        f" {struck} kills of its processes."
     )

@@ -5,39 +5,28 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
-from torturing import Warm, summary
+from torturing import Warm
 
+from iris_core.runtime.files import read_json, write_atomic
 from iris_core.runtime.run_folder import git
 
 RESULTS = Path(__file__).parents[2] / "results" / "torture.json"
-PARTS = ("kills", "files", "command_lines", "messages", "sweep", "memory")
-MEASURED = pytest.StashKey[dict[str, Any]]()
+Keep = Callable[..., None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="draw all, and keep figures")
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.stash[MEASURED] = {"started": time.monotonic()}
-
-
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether all is drawn."""
     return request.config.getoption("--full", False)
-
-
-@pytest.fixture(scope="session")
-def measured(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What the parts measured, by their names."""
-    return request.config.stash.setdefault(MEASURED, {})
 
 
 @pytest.fixture(scope="session")
@@ -48,13 +37,18 @@ def warm() -> Iterator[Warm]:
     warm.close()
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Keep the figures of a whole run in which nothing failed."""
-    found = session.config.stash.get(MEASURED, {})
-    full = session.config.getoption("--full", False)
-    if full and exitstatus == 0 and found.keys() >= set(PARTS):
-        minutes = round((time.monotonic() - found["started"]) / 60)
+@pytest.fixture
+def keep(full: bool) -> Keep:
+    """Called last, with a name and figures: they are kept if all was drawn."""
+    started = time.monotonic()
+
+    def keep(part: str, **figures: object) -> None:
+        if not full:
+            return
+        kept = read_json(RESULTS) if RESULTS.exists() else {}
+        minutes = round((time.monotonic() - started) / 60, 1)
         about = {"commit": git("rev-parse", "HEAD")[:12], "date": str(date.today())}
-        figures = about | {"minutes": minutes} | {part: found[part] for part in PARTS}
-        RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
-        print(f"\n{RESULTS}; README.md is to say:\n{summary(figures)}")
+        kept[part] = about | {"minutes": minutes} | figures
+        write_atomic(RESULTS, json.dumps(dict(sorted(kept.items())), indent=2) + "\n")
+
+    return keep

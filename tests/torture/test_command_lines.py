@@ -62,7 +62,7 @@ def command_line(draw: random.Random) -> list[str]:
 
 
 @pytest.mark.timeout(3600)
-def test_drawn_command_lines(warm, full, measured, tmp_path) -> None:
+def test_drawn_command_lines(warm, full, keep, tmp_path) -> None:
     draw, codes, faults = random.Random(1), Counter(), []
     for _ in range(500 if full else 25):
         words = command_line(draw)
@@ -71,4 +71,4 @@ def test_drawn_command_lines(warm, full, measured, tmp_path) -> None:
         if ended.code not in (0, 2) or "Traceback" in ended.said or not ended.said:
             faults.append(f"{words}: {ended.code} {ended.said[-2000:]}")
     assert not faults, "\n".join(faults)
-    measured["command_lines"] = {"all": codes.total(), "exit codes": dict(codes)}
+    keep("command lines", all=codes.total(), exit_codes=dict(codes))

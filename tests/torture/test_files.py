@@ -169,7 +169,7 @@ def outcome(kind: Kind, file: Path, whole: Any) -> str:
 
 
 @pytest.mark.timeout(3600)
-def test_mutated_files(kinds, full, measured, tmp_path) -> None:
+def test_mutated_files(kinds, full, keep, tmp_path) -> None:
     signal.signal(signal.SIGVTALRM, too_long)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ways: dict[str, Counter[str]] = {}
@@ -188,4 +188,4 @@ def test_mutated_files(kinds, full, measured, tmp_path) -> None:
         file.write_bytes(data)
     assert not faults, "\n".join(faults)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
-    measured["files"] = {name: dict(found) for name, found in ways.items()}
+    keep("files", kinds={name: dict(found) for name, found in ways.items()})

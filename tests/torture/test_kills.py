@@ -96,7 +96,7 @@ def suffer(warm, harm: Harm, folder: Path, end: dict[str, Any]) -> str:
 
 
 @pytest.mark.timeout(3600)
-def test_whatever_befalls_a_run(warm, undisturbed, full, measured, tmp_path) -> None:
+def test_whatever_befalls_a_run(warm, undisturbed, full, keep, tmp_path) -> None:
     ended, end = undisturbed
     ways: Counter[str] = Counter()
     kills: Counter[str] = Counter()
@@ -107,4 +107,4 @@ def test_whatever_befalls_a_run(warm, undisturbed, full, measured, tmp_path) -> 
         ways[way] += 1
         kills[harm.kind] += way != "missed"
     assert ways.keys() <= {"equal", "missed"}, "\n".join(ways)
-    measured["kills"] = {"all": kills.total(), "equal": ways["equal"], **kills}
+    keep("kills", all=kills.total(), equal=ways["equal"], kinds=dict(kills))

@@ -35,7 +35,7 @@ class Weigh(Callback):
 
 
 @pytest.mark.timeout(3600)
-def test_a_long_run(full, measured, tmp_path) -> None:
+def test_a_long_run(full, keep, tmp_path) -> None:
     epochs = 300 if full else 24
     overrides = [f"training.epochs={epochs}", "evaluation.every=100000"]
     weigh = Weigh()
@@ -43,10 +43,7 @@ def test_a_long_run(full, measured, tmp_path) -> None:
     later = weigh.found[epochs // 2 :]  # after the first epochs all is in use
     growth = np.polyfit(range(len(later)), later, 1)[0]
     assert growth * len(later) / 1024 < MOST_GROWTH
-    measured.setdefault("memory", {})["run"] = {
-        "epochs": epochs,
-        "KiB an epoch": round(float(growth), 1),
-    }
+    keep("memory of a run", epochs=epochs, kib_an_epoch=round(float(growth), 1))
 
 
 def frames(count: int) -> Iterator[np.ndarray]:
@@ -56,14 +53,11 @@ def frames(count: int) -> Iterator[np.ndarray]:
 
 
 @pytest.mark.timeout(3600)
-def test_a_long_recording(full, measured, tmp_path) -> None:
+def test_a_long_recording(full, keep, tmp_path) -> None:
     count = 5000 if full else 200
     save_video(frames(30), tmp_path / "first.mp4", 30)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     save_video(frames(count), tmp_path / "long.mp4", 30)
     growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert growth < MOST_FOR_A_VIDEO
-    measured.setdefault("memory", {})["recording"] = {
-        "frames": count,
-        "MiB more": round(growth, 1),
-    }
+    keep("memory of a recording", frames=count, mib=round(growth, 1))

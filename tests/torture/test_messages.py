@@ -47,7 +47,7 @@ def message(server: PlayServer, draw: random.Random) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(3600)
-def test_drawn_messages(full, measured, tmp_path) -> None:
+def test_drawn_messages(full, keep, tmp_path) -> None:
     draw, kinds, faults = random.Random(2), Counter(), []
     server = PlayServer(make_session(), tmp_path)
     for _ in range(1500 if full else 150):
@@ -58,7 +58,7 @@ def test_drawn_messages(full, measured, tmp_path) -> None:
             faults.append(f"{sent}: {header['text'][-300:]}")
         assert server.answer({"do": "look"})[0]["kind"] == "frame", sent
     assert not faults, f"{len(faults)}: " + "\n".join(faults[:40])
-    measured.setdefault("messages", {})["player"] = dict(kinds)
+    keep("messages to the player", all=kinds.total(), kinds=dict(kinds))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def requests(page: PageServer) -> list[bytes]:
 
 
 @pytest.mark.timeout(3600)
-def test_drawn_requests(page, full, measured, monkeypatch) -> None:
+def test_drawn_requests(page, full, keep, monkeypatch) -> None:
     errors: list[object] = []
     monkeypatch.setattr(threading, "excepthook", errors.append)
     monkeypatch.setattr(
@@ -112,4 +112,4 @@ def test_drawn_requests(page, full, measured, monkeypatch) -> None:
         assert status in STATUSES | {0}, sent
         assert not errors, (sent, errors)
     assert [send(page, request) for request in whole] == [200, 200]
-    measured.setdefault("messages", {})["page"] = dict(found)
+    keep("requests to its page", all=found.total(), statuses=dict(found))

@@ -67,7 +67,7 @@ def strike(way: str, driver: subprocess.Popen[bytes], folder: Path) -> bool:
 
 
 @pytest.mark.timeout(3600)
-def test_workers_and_driver_are_killed(full, measured, tmp_path) -> None:
+def test_workers_and_driver_are_killed(full, keep, tmp_path) -> None:
     if not full:
         pytest.skip("make torture does it; tests/tools/sweep kills one worker")
     draw, kills = random.Random(4), Counter()
@@ -89,4 +89,4 @@ def test_workers_and_driver_are_killed(full, measured, tmp_path) -> None:
     for seed in SEEDS:
         (alone,) = tmp_path.glob(f"alone{seed}/o/*/*/config.yaml")
         assert same(end_of(run_folder(tmp_path, seed)), end_of(alone.parent)), seed
-    measured["sweep"] = {"runs": len(SEEDS), "equal": len(SEEDS), "kills": dict(kills)}
+    keep("sweep", runs=len(SEEDS), equal=len(SEEDS), kills=dict(kills))
