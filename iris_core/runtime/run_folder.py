@@ -94,14 +94,16 @@ class Run:
         return cls(path, config_from_yaml(path / "config.yaml"))
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, patience: float = 0.0) -> Iterator[None]:
         """Be the only one who writes here; what a killed process left half is removed.
+
+        patience: seconds to wait for another that is about to end.
 
         Raises:
             ConfigError: another process trains this run, or it is not writable.
         """
         try:
-            lock = RunLock(self.path)
+            lock = RunLock(self.path, patience)
             for name in FOLDERS:  # a folder copied by hand may lack the empty ones
                 (self.path / name).mkdir(parents=True, exist_ok=True)
             for part in self.path.rglob(PART.format(name="*", pid="*")):

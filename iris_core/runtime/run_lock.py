@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import TextIO
 
@@ -17,16 +18,18 @@ class RunLock:
     """Held from when it is made until `release`.
 
     A process that was killed leaves its name behind and no lock: the folder is taken
-    over, and it says so.
+    over, and it says so. patience: seconds to wait for one that is about to end.
 
     Raises:
         ConfigError: another process holds it.
         OSError: the folder can't be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = 0.0) -> None:
         self.file = (folder / FILE).open("a+", encoding="utf-8", errors="replace")
-        locked = try_lock(self.file)
+        deadline = time.monotonic() + patience
+        while not (locked := try_lock(self.file)) and time.monotonic() < deadline:
+            time.sleep(0.2)
         self.file.seek(0)
         holder = self.file.read().strip()
         if not locked:

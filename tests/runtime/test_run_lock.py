@@ -39,3 +39,10 @@ def test_a_lock_of_a_killed_process_is_taken_over(tmp_path, capsys):
     assert f"was left by process {other.pid} on" in capsys.readouterr().err
     RunLock(tmp_path).release()
     assert capsys.readouterr().err == ""
+
+
+def test_it_waits_for_a_process_that_is_about_to_end(tmp_path):
+    command = [sys.executable, "-c", HOLDS.replace("60", "1"), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        RunLock(tmp_path, patience=30).release()

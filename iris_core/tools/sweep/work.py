@@ -40,7 +40,7 @@ from iris_core.training.train import train_state
 STOPPED = "stopped"
 ATTEMPTS = "attempts.txt"  # of a run folder: a line for each worker that took it up
 REFRESH = 2.0  # seconds between two looks at the runs
-GRACE = 60.0  # seconds for runs to save themselves when a sweep is stopped
+GRACE = 60.0  # seconds for runs to save themselves when their sweep is stopped
 Notice = Callable[[str, str], None]  # a run, and "" or what went wrong with it
 
 
@@ -59,7 +59,7 @@ def train_run(folder: str, settings: dict[str, Any]) -> str:
         begun = (path / "config.yaml").is_file()
         run = Run.open(path) if begun else Run.create(config_from_dict(settings), path)
         run.check_whole()
-        with run.writing():
+        with run.writing(patience=GRACE):
             saved = (run.checkpoints / checkpoint.FILE).is_file()
             state = checkpoint.resume(run) if saved else TrainingState(run.config, run)
             return STOPPED if train_state(state).interrupted else ""
