@@ -1,13 +1,14 @@
 """IRIS in one file: an agent that learns a game inside its own dream of it.
 
-An autoencoder turns a frame into 16 tokens. A GPT writes the tokens of the next frame,
-one after another, and says reward and end: together they are a dream of the game. The
-policy learns in that dream and nowhere else. After Micheli, Alonso and Fleuret,
-"Transformers are Sample-Efficient World Models" (ICLR 2023), whose equations are cited.
-Where this file leaves the paper, to learn in minutes on one CPU core, it says so.
-`python notebooks/my_iris.py` trains on Catch and films the dream; --help: settings.
+An autoencoder turns a frame into 16 tokens, integers that index a codebook. Given an
+action, a GPT predicts the reward, the end, and the next frame's tokens, one by one. Run
+on its own output, it dreams the game. The policy learns only in that dream. After
+"Transformers are Sample-Efficient World Models" (Micheli, Alonso, Fleuret; ICLR 2023).
+The main departures from it, to learn in minutes on one CPU core, are marked.
+`python notebooks/my_iris.py` learns CoarseCatch and films the game beside its dream.
 
-Shapes: B batch, T time, K tokens of a frame, N codes, A actions, E width, L positions.
+Shapes: B batch, T time, C frames of context, K tokens of a frame, N codes, A actions,
+E width, H heads, d size of a code or a head, L positions.
 """
 
 import argparse
@@ -33,8 +34,8 @@ class Settings:
     seed: int = 0
     device: str = "cpu"  # or cuda
     # Frames to tokens
-    patch: int = 16  # pixels along the square of a token, so K = (64 / patch)^2
-    codes: int = 256  # N: in the codebook, which is the world model's vocabulary
+    patch: int = 16  # pixels along the side of a token's square: K = (64 / patch)^2
+    codes: int = 256  # N, of the codebook, which is the world model's vocabulary
     code_dim: int = 16  # numbers in a code
     # The world model
     blocks: int = 5  # frames, each with its action, that it sees at once
@@ -44,17 +45,17 @@ class Settings:
     # The policy and its dreams
     channels: int = 16  # of the first convolution
     lstm: int = 128
-    context: int = 2  # real frames that a dream follows: two tell how a ball flies
+    context: int = 2  # C real frames that LSTM and dream follow: two show a ball's way
     horizon: int = 9  # actions in a dream
     gamma: float = 0.995  # discount of a step
     lam: float = 0.95  # 0: returns look one step ahead; 1: to the end of the dream
-    entropy: float = 0.001  # weight of the bonus for not being sure
-    # The loop: a part learns from its first epoch on, when those before it are ready
-    epochs: int = 40
-    steps: int = 1500  # of the game an epoch, at least: no episode is cut short
+    entropy: float = 0.001  # weight of the bonus: more is more exploration
+    # The loop: each part starts when those that it depends on have learned
+    epochs: int = 40  # 60,000 steps of the game; the paper has 100,000
+    steps: int = 1500  # of the game per epoch, at least: no episode is cut short
     world_model_from: int = 8  # the tokenizer stops here: tokens keep their meaning
     policy_from: int = 18
-    tokenizer_updates: int = 300  # an epoch
+    tokenizer_updates: int = 300  # per epoch
     world_model_updates: int = 30
     policy_updates: int = 32
     tokenizer_batch: int = 32  # frames
@@ -63,22 +64,21 @@ class Settings:
     tokenizer_lr: float = 2e-3
     world_model_lr: float = 4e-3
     policy_lr: float = 2e-3
-    test_episodes: int = 200
+    test_episodes: int = 200  # fewer for Atari: one may last 27,000 steps
 
 
 class Tokenizer(nn.Module):
-    """A discrete autoencoder of frames (B, 3, 64, 64) in [0, 1] (section 2.1). In the
-    paper it is convolutional; here a token sees its own patch alone."""
+    """A discrete autoencoder of frames (B, 3, 64, 64) in [0, 1] (section 2.1)."""
 
     def __init__(self, s):
         super().__init__()
         self.patch, pixels = s.patch, 3 * s.patch**2
-        self.encoder, self.decoder = (
+        self.encoder, self.decoder = (  # of one patch (in the paper, convolutions)
             nn.Sequential(nn.Linear(i, 128), nn.SiLU(), nn.Linear(128, o))
             for i, o in ((pixels, s.code_dim), (s.code_dim, pixels))
         )
         self.codebook = nn.Embedding(s.codes, s.code_dim)
-        self.register_buffer("idle", torch.full((s.codes,), 1000))  # updates unused
+        self.register_buffer("idle", torch.full((s.codes,), 1000))  # updates since use
 
     def quantise(self, frames):
         patches = F.unfold(2 * frames - 1, self.patch, stride=self.patch)
@@ -99,8 +99,8 @@ class Tokenizer(nn.Module):
         return self.draw(self.codebook(tokens)).clamp(0, 1)
 
     def loss(self, frames):
-        """Equation 4, with the squared error in place of the absolute one and of LPIPS:
-        with the absolute one alone, whatever is rare is drawn as background."""
+        """Equation 4 with other weights, and with the squared error in place of the
+        absolute one and of LPIPS: by the absolute one, what is rare is not drawn."""
         z, tokens = self.quantise(frames)
         e = self.codebook(tokens)
         drawn = self.draw(z + (e - z).detach())  # straight-through: as if e were z
@@ -112,7 +112,7 @@ class Tokenizer(nn.Module):
 
     @torch.no_grad()
     def revive(self, frames):
-        """Give codes that nothing uses to what is served worst. (Not in the paper.)"""
+        """Move unused codes to z that are far from their code. (Not in the paper.)"""
         z, tokens = (x.flatten(0, 1) for x in self.quantise(frames))  # (B * K, d)
         far = (z - self.codebook(tokens)).pow(2).sum(1) + 1e-12
         dead = (self.idle > 100).nonzero().flatten()[: len(z)]
@@ -132,8 +132,8 @@ class Block(nn.Module):  # attention, then an MLP
     def forward(self, x, kv, start):
         qkv = self.qkv(self.ln1(x)).unflatten(2, (3, self.heads, -1))  # (B, L, 3, H, d)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, L, d)
-        q, k = (F.rms_norm(x, x.shape[-1:]) for x in (q, k))  # (not in the paper)
-        if kv is not None:  # the cache: write behind what is there, read all of it
+        q, k = (F.rms_norm(y, y.shape[-1:]) for y in (q, k))  # (not in the paper)
+        if kv is not None:  # the cache: append to what is there, read all of it
             stop = start + x.shape[1]
             kv[..., start:stop, :] = torch.stack([k, v])
             k, v = kv[..., :stop, :]
@@ -157,15 +157,15 @@ class Transformer(nn.Module):  # a GPT's blocks, over what is embedded elsewhere
 
 
 class WorldModel(nn.Module):
-    """Reads K tokens, an action, K tokens ... A position predicts the token behind it,
-    an action the next frame's first, the reward and the end (equations 1 to 3)."""
+    """Reads K tokens, an action, K tokens ... A position predicts the next token, an
+    action's also the reward and the end (equations 1 to 3)."""
 
     def __init__(self, s, actions):
         super().__init__()
         self.s, self.k = s, (64 // s.patch) ** 2
         self.length = s.blocks * (self.k + 1)  # positions there are
         self.embedding = nn.Embedding(s.codes + actions, s.width)  # actions come last
-        self.place_emb = nn.Embedding(self.k + 1, s.width)  # in the block
+        self.place_emb = nn.Embedding(self.k + 1, s.width)  # (not in the paper)
         self.time_emb = nn.Embedding(s.blocks, s.width)  # of the block
         self.transformer = Transformer(s)
         self.head_observations, self.head_rewards, self.head_ends = (
@@ -177,7 +177,7 @@ class WorldModel(nn.Module):
                 nn.init.normal_(p, std=0.02 * (p.ndim == 2))
 
     def forward(self, ids, cache=None, start=0):
-        """ids (B, L), behind `start` others -> what the heads read, (B, L, E)."""
+        """ids (B, L), after `start` others -> what the heads read, (B, L, E)."""
         at = torch.arange(start, start + ids.shape[1], device=ids.device)
         places = self.place_emb(at % (self.k + 1)) + self.time_emb(at // (self.k + 1))
         return self.transformer(self.embedding(ids) + places, cache, start)
@@ -187,8 +187,8 @@ class WorldModel(nn.Module):
         return torch.cat([tokens, actions[..., None] + self.s.codes], dim=-1)
 
     def loss(self, tokens, batch):
-        """Cross-entropies of tokens (B, T, K), rewards and ends; and the share of the
-        tokens which change from frame to frame that it foresees."""
+        """Cross-entropies of tokens (B, T, K), rewards and ends; and, of the tokens
+        that differ from the frame before, the share that it predicts right."""
         ids, mask = self.ids(tokens, batch.actions), batch.mask  # (B, T, K + 1), (B, T)
         x = self(ids.flatten(1)).unflatten(1, ids.shape[1:])  # (B, T, K + 1, E)
         next_ids = ids.masked_fill(~mask[..., None], -1)
@@ -216,14 +216,14 @@ class Dream:  # the world model as an environment of B games (section 2.3)
 
     @torch.no_grad()
     def reset(self, tokens, actions):
-        """Follow C frames (B, C, K) and the actions between. (In the paper C is 1.)"""
+        """Follow C frames (B, C, K) and the actions between. (In the paper, C = 1.)"""
         self.past = list(self.model.ids(tokens[:, :-1], actions).unbind(1))
         self.tokens = tokens[:, -1]
         self.fill()
         return self.tokenizer.decode(self.tokens)
 
     def fill(self):
-        """Read what went before; the last token waits, and passes with the action."""
+        """Read what went before; the last token is held back, for the next action."""
         m, b = self.model, len(self.tokens)
         shape = m.s.layers, 2, b, m.s.heads, m.length, m.s.width // m.s.heads
         self.cache, self.size = torch.empty(shape, device=m.s.device), 0
@@ -238,7 +238,7 @@ class Dream:  # the world model as an environment of B games (section 2.3)
     def step(self, actions):
         """actions (B,) -> frames (B, 3, 64, 64), rewards (B,), ends (B,) bool."""
         m = self.model
-        if self.size + m.k + 1 > m.length:  # full: keep the last frames alone
+        if self.size + m.k + 1 > m.length:  # full: keep only the last C frames
             self.past = self.past[len(self.past) + 1 - m.s.context :]
             self.fill()
         self.past.append(m.ids(self.tokens, actions))  # (B, K + 1)
@@ -252,8 +252,7 @@ class Dream:  # the world model as an environment of B games (section 2.3)
 
 
 class ActorCritic(nn.Module):
-    """Sees frames as the tokenizer draws them. (In the paper convolutions pool; these
-    have strides, see what differs from the background, and end in a norm.)"""
+    """Sees frames as the tokenizer draws them. (In the paper, convolutions pool.)"""
 
     def __init__(self, s, actions):
         super().__init__()
@@ -279,10 +278,10 @@ class ActorCritic(nn.Module):
 
     def loss(self, actions, logits, values, rewards, ends):
         """Appendix B: REINFORCE with the value as its baseline, and an entropy bonus.
-        (Only here: nothing is learned after an end; advantages have a spread of 1.)"""
+        (Only here: nothing is learned after an end; advantages are standardised.)"""
         gamma, lam, bonus = self.s.gamma, self.s.lam, self.s.entropy
         returns = lambda_returns(rewards, values.detach(), ends, gamma, lam)
-        live = (ends.cumsum(1) == ends.long())[:, :-1]  # the last return is the value
+        live = (ends.cumsum(1) == ends.long())[:, :-1]  # the last has no target
         error = (returns - values)[:, :-1][live]
         advantages = error.detach() / error.detach().std(correction=0).clamp(min=0.01)
         log_probs = logits[:, :-1][live].log_softmax(-1)  # (steps, A)
@@ -317,7 +316,7 @@ def imagine(dream, policy, batch):
     return [torch.stack(each, dim=1) for each in zip(*steps, strict=True)]
 
 
-# A mask is False where an episode has no such step, and the nearest one stands there.
+# mask: False beyond an episode's first and last step, which are repeated there.
 Batch = namedtuple("Batch", "frames actions rewards ends mask")  # (B, T, ...) each
 
 
@@ -351,8 +350,7 @@ def play(env, tokenizer, policy):
 
 
 class Optimizer:
-    """Muon for the matrices inside the networks, Adam for all else; steps grow, then
-    fall. (The paper has Adam alone, and a hundred times as many updates.)"""
+    """Muon (not in the paper) for inner matrices, Adam for the rest; rates change."""
 
     def __init__(self, model, lr):
         self.params, self.done = dict(model.named_parameters()), 0
@@ -361,9 +359,9 @@ class Optimizer:
         muon = [p for p in inner if p.ndim == 2]
         rest = [p for p in self.params.values() if all(p is not m for m in muon)]
         muon = torch.optim.Muon(muon, weight_decay=0.01)
-        self.parts = (muon, 10 * lr), (torch.optim.Adam(rest), lr)
+        self.parts = (muon, 10 * lr), (torch.optim.Adam(rest), lr)  # Muon wants more
 
-    def step(self, loss, gone):  # gone: the share of the epochs it has that are over
+    def step(self, loss, gone):  # gone: the share of its epochs that is over
         for part, _ in self.parts:
             part.zero_grad()
         loss.backward()
@@ -376,6 +374,7 @@ class Optimizer:
 
 def train(s):
     """Algorithm 1, with a line about each epoch."""
+    assert s.context < s.blocks, "blocks must be more than context"
     random.seed(s.seed)
     torch.manual_seed(s.seed)
     env = make_env(EnvConfig(game=s.game), "train")
@@ -420,12 +419,12 @@ def train(s):
     return tokenizer, world_model, policy
 
 
-def film(s, env, tokenizer, world_model, policy, path, games=6):
+def film(s, env, tokenizer, world_model, policy, path, most=90):
     """A GIF of the game beside the dream that its first frames and its actions make."""
     images, c, dream = [], s.context, Dream(tokenizer, world_model)
-    for _ in range(games):
+    while len(images) < most:
         frames, actions, *_ = play(env, tokenizer, policy)
-        frames, actions = frames[:500].to(s.device) / 255, actions[None].to(s.device)
+        frames, actions = frames[:most].to(s.device) / 255, actions[None].to(s.device)
         tokens = tokenizer.encode(frames[None, :c])
         dreamed = [*frames[: c - 1], dream.reset(tokens, actions[:, : c - 1])[0]]
         for t in range(c - 1, len(frames) - 1):
@@ -437,13 +436,15 @@ def film(s, env, tokenizer, world_model, policy, path, games=6):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="IRIS in one file.")
+    parser = argparse.ArgumentParser(description="Explained in my_iris.py's Settings.")
     for name, value in asdict(Settings()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     s = Settings(**vars(parser.parse_args()))
+    torch.set_num_threads(1)  # for networks of this size, more would cost time
     agent = tokenizer, _, policy = train(s)
+    torch.save([part.state_dict() for part in agent], "my_iris.pt")
     env, n = make_env(EnvConfig(game=s.game), "test"), s.test_episodes
     env.reset(seed=10_000 + s.seed)
     returns = [float(play(env, tokenizer, policy)[2].sum()) for _ in range(n)]
-    film(s, env, *agent, "my_iris.gif")
     print(f"{n} test episodes of {s.game}: {fmean(returns):.3f}. See my_iris.gif")
+    film(s, env, *agent, "my_iris.gif")

@@ -383,6 +383,6 @@ def test_it_runs_on_atari(
     agent = my_iris.train(s)
     env = short_games(EnvConfig(game="Pong"), "test")
     env.reset(seed=0)
-    my_iris.film(s, env, *agent, tmp_path / "pong.gif", games=1)
+    my_iris.film(s, env, *agent, tmp_path / "pong.gif", most=20)
     with Image.open(tmp_path / "pong.gif") as film:
         assert film.n_frames > 10

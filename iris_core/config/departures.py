@@ -46,8 +46,8 @@ class WorldModelUpdatesConfig(UpdatesConfig, paper.WorldModelUpdatesConfig):
 
     muon: bool = setting(
         False,
-        "Muon instead of AdamW for the matrices inside the Transformer: what is seen"
-        " rarely, like what an action does, is learned several times sooner",
+        "Muon instead of AdamW for the matrices inside the Transformer: rare effects,"
+        " such as what an action does, are learned sooner",
     )
 
 
@@ -112,14 +112,14 @@ class WorldModelConfig(paper.WorldModelConfig):
     positions: str = setting(
         "table",
         "table: an embedding for each position; place_and_time: the sum of two, for the"
-        " place in the frame and for the frame (autoregressive only), so that what is"
+        " place in the block and for the block (autoregressive only), so that what is"
         " learned of one frame holds for all",
         choices=("table", "place_and_time"),
     )
     qk_norm: bool = setting(
         False,
-        "queries and keys of one length (autoregressive only): attention finds what"
-        " matters, like the action, twice as soon",
+        "normalise queries and keys to one length (autoregressive only): attention"
+        " finds what matters sooner, such as the action",
     )
     tokens_per_position: int = setting(
         1,

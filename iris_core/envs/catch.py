@@ -1,7 +1,7 @@
-"""Catch, a 64x64 toy game: seconds to learn what takes hours in Atari.
+"""Catch, a 64x64 toy game: minutes to learn what takes hours in Atari.
 
 A ball falls from a random column, straight or slanted; a paddle at the bottom moves
-left, stays or moves right. One ball is one episode. CoarseCatch is the same game on a
+left, stays or moves right. One ball is one episode. CoarseCatch is a simpler game, on a
 grid of 4 pixels: two of its frames tell how the ball flies.
 """
 
@@ -131,7 +131,7 @@ class CoarseCatchEnv(CatchEnv):
     """Registered as `iris/CoarseCatch-v0`: 15 steps, whole steps of 4 pixels.
 
     A ball of 8 pixels falls 4 a step and moves -4, 0 or 4 sideways; it bounces off the
-    walls. After 14 steps it is down: the frame shows whether it lies on the paddle, and
+    walls. After 14 steps it is down: the frame shows whether it meets the paddle, and
     the last step, in which nothing moves, pays for it. Random play catches 25%, perfect
     play everything.
     """
@@ -150,7 +150,7 @@ class CoarseCatchEnv(CatchEnv):
     def _draw_ball(self) -> tuple[int, int]:
         start = 4 * int(self.np_random.integers((64 - self.ball) // 4 + 1))
         drift = 4 * int(self.np_random.integers(-1, 2))
-        return start, start + drift * self.steps  # behind a wall: it bounced before
+        return start, start + drift * self.steps  # beyond a wall: _ball_x bounces
 
     def _fallen(self) -> int:
         return min(self._time, self.steps - 1)

@@ -1,8 +1,8 @@
 """Muon for the matrices inside the Transformer, AdamW for all else.
 
 Muon (Jordan et al., 2024) makes a matrix's step orthogonal: every direction of it
-learns at the same pace, the rare ones too. Where AdamW needs thousands of updates to
-connect a frame with the action before it, Muon needs hundreds.
+learns at the same pace, the rare ones too, such as how a frame depends on the action
+before it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch.optim import AdamW, Muon, Optimizer
 class MuonAdamW(Optimizer):
     """Two optimizers in the place of one.
 
-    matrices: (m, n) each, that Muon has, with the decay of the first group. groups: of
-    AdamW; what Muon has is left out of them. Muon's steps are as large as AdamW's (RMS;
-    Liu et al., 2025), so that one learning rate fits both.
+    matrices: (m, n) each, trained by Muon, with the decay of the first group. groups:
+    of AdamW; the matrices are removed from them. Muon's steps are as large as AdamW's
+    (RMS; Liu et al., 2025), so that one learning rate fits both.
     """
 
     def __init__(

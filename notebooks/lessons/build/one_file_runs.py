@@ -25,7 +25,12 @@ from torch import Tensor
 
 from iris_core.config.paper import EnvConfig
 from iris_core.envs import make_env
-from iris_core.envs.catch import PADDLE_COLOUR, PADDLE_SPEED, PADDLE_WIDTH
+from iris_core.envs.catch import (
+    PADDLE_COLOUR,
+    PADDLE_SPEED,
+    PADDLE_WIDTH,
+    CoarseCatchEnv,
+)
 from iris_core.tools.benchmarks.timing import cpu_model
 
 PANELS = {
@@ -45,11 +50,16 @@ repeats a run and keeps it here. The minutes are those of one core
 
 {table}
 
-*Obeyed*: dreamed steps in which the paddle goes where a random action sends it, of the
-first {steps} steps of {dreams} dreams, where it began them whole.
+*Obeyed*: of the dreamed steps that begin with an intact paddle, the share in which it
+moves as a random action says; the first {steps} steps of {dreams} dreams.
 
-![Changed tokens foreseen, balls caught in dreams and balls caught in the game, against
+![Changed tokens foreseen, rewards of dreams, and balls caught in the game, against
 minutes](curves.png)
+
+A point in the middle is the mean over the {batch} dreams of an epoch's last update.
+They start at any of the game's {game} steps and are {horizon} steps long, so many stop
+before the ball is down: perfect play has a mean of {perfect:.1f} there, and 1 in the
+game.
 
 The game and, on its right, the dream that follows its first two frames and its actions
 (seed 0):
@@ -151,7 +161,16 @@ def write_readme(folder: Path) -> Path:
         f" {run['actions_obeyed']:.0%} | {run['cpu_minutes']:.1f} |"
         for run in runs
     ]
-    told = {"cpu": runs[0]["cpu"], "steps": STEPS, "dreams": DREAMS}
+    settings = my_iris.Settings()
+    told = {
+        "cpu": runs[0]["cpu"],
+        "steps": STEPS,
+        "dreams": DREAMS,
+        "batch": settings.policy_batch,
+        "horizon": settings.horizon,
+        "game": CoarseCatchEnv.steps,
+        "perfect": settings.horizon / CoarseCatchEnv.steps,
+    }
     readme = folder / "README.md"
     readme.write_text(README.format(table="\n".join(rows), **told))
     return readme
