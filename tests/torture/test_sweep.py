@@ -48,7 +48,9 @@ def attempts(folder: Path) -> list[str]:
 
 def end_of(folder: Path) -> dict[str, Any]:
     """All that a run came to."""
-    return everything(checkpoint.resume(Run.open(folder)))
+    found = everything(checkpoint.resume(Run.open(folder)))
+    del found["results"]["commit"]  # which may be made while this runs
+    return found
 
 
 def strike(way: str, driver: subprocess.Popen[bytes], folder: Path) -> bool:
