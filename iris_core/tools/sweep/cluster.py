@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from iris_core.config import ConfigError
 
@@ -30,10 +28,10 @@ ENVIRONMENT = {  # of Ray and its workers, where it is started on this machine
 STARTED = {  # where it is started here: helpers of a killed sweep end 5 seconds later
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
 }
-CLIENT_PORT = 10001  # of ray://HOST
 JOINED = {  # one try of 15 seconds; Ray's own are 20, each of 35
     "RAY_NUM_REDIS_GET_RETRIES": "1",
     "RAY_py_gcs_connect_timeout_s": "10",
+    "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "5",  # of ray://, which has three tries
     "RAY_BACKEND_LOG_LEVEL": "error",  # the sentence says it
 }
 
@@ -79,8 +77,6 @@ def connect(ray: Any, address: str | None) -> None:
         where = {"address": "local", "_node_ip_address": "127.0.0.1"}
         where["include_dashboard"] = False
     try:
-        if address and address.startswith("ray://"):
-            check_answers(urlsplit(address))
         with warnings.catch_warnings(action="ignore"):  # of what Ray will do one day
             ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
     except ray.exceptions.AuthenticationError as error:
@@ -96,12 +92,3 @@ def connect(ray: Any, address: str | None) -> None:
         ) from error
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"Ray at address={address or 'local'}: {error}") from error
-
-
-def check_answers(address: SplitResult) -> None:
-    """ConnectionError unless somebody listens there: Ray's client tries for longer."""
-    try:
-        where = address.hostname, address.port or CLIENT_PORT
-        socket.create_connection(where, timeout=10).close()
-    except OSError as error:
-        raise ConnectionError(error.strerror or str(error)) from error
