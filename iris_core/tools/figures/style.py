@@ -68,7 +68,7 @@ LOOKS = {
     "MuZero": Look("MuZero", FAINT, "<", hollow=True),
     "EfficientZero": Look("EfficientZero", INK, ">", hollow=True),
 }
-OWN_MARKERS = "*dhP"  # of own presets, in black
+OWN_MARKERS = "*dhPX8p"  # of own presets, in black
 SPARE = ((PINK, "p"), (ORANGE, "H"), (SKY, "8"))  # hollow, for others
 
 
