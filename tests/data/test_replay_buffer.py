@@ -302,7 +302,7 @@ def test_folder_without_a_replay(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no saved replay"):
         Replay.load(tmp_path)
     (tmp_path / "index.json").write_text("[[0, 4")
-    with pytest.raises(ConfigError, match="damaged"):
+    with pytest.raises(ConfigError, match="cannot read"):
         Replay.load(tmp_path)
     (tmp_path / "index.json").write_text("[[0, 4]]")
     with pytest.raises(ConfigError, match="check the path"):

@@ -217,7 +217,8 @@ def add_own_runs(
         run = runs.groupby("game").cumcount()
         columns = (describe_cost(preset, runs), runs["game"], run, runs["score"], OWN)
         tables.append(pd.DataFrame(dict(zip(scores.COLUMNS, columns, strict=True))))
-    return pd.concat(tables, ignore_index=True)
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled or tables, ignore_index=True)
 
 
 def presets_by_games(runs: pd.DataFrame) -> list[str]:

@@ -44,7 +44,7 @@ def test_the_view_that_asked_is_answered(player):
 def test_errors_reach_the_page(player):
     player.on_message(player, {"do": "seek", "view": "a"}, [])
     header, _ = player.sent[0]
-    assert header["kind"] == "error" and "TypeError" in header["text"]
+    assert header["kind"] == "error" and "seek cannot be given []" in header["text"]
 
 
 def test_no_thread_is_left_behind(player):
