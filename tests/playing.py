@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 
 import torch
 
 from iris_core.agent import Agent
 from iris_core.config import Config, load_config
+from iris_core.tools.play.page import PageServer
+from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import Session
 
 MODES = {
@@ -47,3 +53,14 @@ def make_session(mode: str = "parallel", steps: int = 0, **settings) -> Session:
     for _ in range(steps):
         session.advance()
     return session
+
+
+@contextmanager
+def served_page(folder: Path) -> Iterator[PageServer]:
+    """The page of a small session, answering until the end of the block."""
+    with PageServer(PlayServer(make_session(), folder)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+    thread.join()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playing import make_session
+from playing import make_session, served_page
 from torturing import mutate
 
 from iris_core.tools.play.page import PageServer
@@ -63,12 +63,8 @@ def test_drawn_messages(full, keep, tmp_path) -> None:
 
 @pytest.fixture
 def page(tmp_path) -> Iterator[PageServer]:
-    with PageServer(PlayServer(make_session(), tmp_path)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield server
-        server.shutdown()
-    thread.join()
+    with served_page(tmp_path) as page:
+        yield page
 
 
 def send(page: PageServer, request: bytes) -> int:

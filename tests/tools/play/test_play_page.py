@@ -10,23 +10,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from playing import make_session
+from playing import served_page
 
 from iris_core.tools.play import page as page_module
 from iris_core.tools.play.page import CONNECTIONS, LARGEST, PageServer
-from iris_core.tools.play.server import PlayServer
 
 LOOK = b'{"do": "look", "view": "a"}'
 
 
 @pytest.fixture
 def page(tmp_path) -> Iterator[PageServer]:
-    with PageServer(PlayServer(make_session(), tmp_path)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield server
-        server.shutdown()
-    thread.join()
+    with served_page(tmp_path) as page:
+        yield page
 
 
 def connect(page: PageServer) -> socket.socket:
