@@ -374,7 +374,6 @@ class Optimizer:
 
 def train(s):
     """Algorithm 1, with a line about each epoch."""
-    assert s.context < s.blocks, "blocks must be more than context"
     random.seed(s.seed)
     torch.manual_seed(s.seed)
     env = make_env(EnvConfig(game=s.game), "train")
@@ -440,6 +439,7 @@ if __name__ == "__main__":
     for name, value in asdict(Settings()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     s = Settings(**vars(parser.parse_args()))
+    s.context < s.blocks or parser.error("--context must be less than --blocks")
     torch.set_num_threads(1)  # for networks of this size, more would cost time
     agent = tokenizer, _, policy = train(s)
     torch.save([part.state_dict() for part in agent], "my_iris.pt")
