@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from iris_core.config.games import TOYS
 from iris_core.envs.game import FRAME_SHAPE, Game, State
 
 MAX_DRIFT = 14  # pixels sideways over the whole fall
@@ -161,4 +162,4 @@ class CoarseCatchEnv(CatchEnv):
         return min(way, 2 * rightmost - way)
 
 
-TOY_GAMES = {"Catch": CatchEnv, "CoarseCatch": CoarseCatchEnv}
+TOY_GAMES = dict(zip(TOYS, (CatchEnv, CoarseCatchEnv), strict=True))

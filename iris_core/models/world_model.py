@@ -71,11 +71,15 @@ class WorldModel(BaseWorldModel):
     def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
         """tokens (B, L) int64 -> (B, L, E): two tables, plus the position."""
         frame, action, _ = self.positions(start, tokens)
-        table = self.pos_emb.weight[start : start + tokens.shape[1]]  # (L, E)
-        x = table.new_empty(*tokens.shape, table.shape[1])
+        positions = self.position_embeddings(start, start + tokens.shape[1])
+        x = positions.new_empty(*tokens.shape, positions.shape[1])
         x[:, frame] = self.token_embedding(tokens[:, frame])
         x[:, action] = self.action_embedding(tokens[:, action])
-        return x + table
+        return x + positions
+
+    def position_embeddings(self, start: int, stop: int) -> Tensor:
+        """Those of positions start ... stop - 1: (L, E)."""
+        return self.pos_emb.weight[start:stop]
 
     def heads(self, x: Tensor, action: Tensor, predicts: Tensor) -> WorldModelOutput:
         """Logits from x (B, L, E) at these positions."""

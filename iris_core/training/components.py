@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW
 
 from iris_core.agent import Agent
 from iris_core.config.departures import InitConfig
@@ -97,12 +97,12 @@ class WorldModelComponent(Component):
         self.settings = settings = agent.config.world_model
         groups = agent.world_model.optimizer_groups(settings.updates.weight_decay)
         fused = can_fuse(agent.device)
-        optimizer: Optimizer = AdamW(groups, fused=fused)
         if settings.updates.muon:
             inside = agent.world_model.transformer.parameters()
             matrices = [p for p in inside if p.ndim == 2]
-            optimizer = MuonAdamW(matrices, groups, fused)
-        super().__init__(agent, optimizer)
+            super().__init__(agent, MuonAdamW(matrices, groups, fused))
+        else:
+            super().__init__(agent, AdamW(groups, fused=fused))
         self.agent = agent
         self.experience = experience
         policy = agent.config.actor_critic

@@ -107,14 +107,22 @@ class SmallWorldModel(SmallBudget, WorldModel):
             mask = block_causal_mask(self.max_tokens, self.tokens_per_block)
             self.transformer.mask = mask
         if config.positions == "place_and_time":
-            self.pos_emb = PlaceAndTime(  # type: ignore[assignment]
-                self.tokens_per_block, config.max_blocks, config.embed_dim
-            )
-            self.pos_emb.apply(init_weights)
+            place = nn.Embedding(self.tokens_per_block, config.embed_dim)
+            time = nn.Embedding(config.max_blocks, config.embed_dim)
+            self.pos_emb = nn.ModuleDict(  # type: ignore[assignment]
+                {"place": place, "time": time}
+            ).apply(init_weights)
         if config.qk_norm:
             for block in self.transformer.blocks:
                 sizes = config.embed_dim, config.num_heads, config.dropout
                 block.attn = NormalisedAttention(*sizes).apply(init_weights)
+
+    def position_embeddings(self, start: int, stop: int) -> Tensor:
+        if not isinstance(self.pos_emb, nn.ModuleDict):
+            return super().position_embeddings(start, stop)
+        at = torch.arange(start, stop, device=self.token_embedding.weight.device)
+        place, time = at % self.tokens_per_block, at // self.tokens_per_block
+        return self.pos_emb["place"](place) + self.pos_emb["time"](time)
 
     def code_tables(self) -> list[Tensor]:
         last = self.head_observations[-1]
@@ -129,20 +137,6 @@ class NormalisedAttention(SelfAttention):
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = super().project(x)
         return F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:]), v
-
-
-class PlaceAndTime(nn.Module):
-    """Position embeddings from two tables: the place in its block, and the block."""
-
-    def __init__(self, places: int, blocks: int, embed_dim: int) -> None:
-        super().__init__()
-        self.place = nn.Embedding(places, embed_dim)
-        self.time = nn.Embedding(blocks, embed_dim)
-
-    @property
-    def weight(self) -> Tensor:
-        """As the one table would have it, (blocks * places, E)."""
-        return (self.time.weight[:, None] + self.place.weight).flatten(0, 1)
 
 
 def block_causal_mask(length: int, tokens_per_block: int) -> Tensor:
