@@ -3,14 +3,16 @@
     python -m lessons.build.execute [NOTEBOOK ...] [--links]
 
 Every notebook runs from a fresh kernel. Links, badges and the install cell are written
-anew; cell ids are numbers; widgets leave the text that stands for them, because the ids
-of live ones change with every run. So a second run changes only what really differs.
+anew; cell ids are numbers; a widget leaves a picture and a film of its use, or the text
+that stands for it, because the ids of live ones change with every run. So a second run
+changes only what really differs.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import os
 import sys
 import time
 from io import BytesIO
@@ -29,8 +31,8 @@ from lessons.build.series import (
     install_cell,
     neighbours,
 )
+from lessons.plots.kept import FILMS, MP4, PNG
 
-PNG = "image/png"
 LIVE = "application/vnd.jupyter.widget-view+json"
 KERNEL = {
     "name": "python3",
@@ -55,7 +57,8 @@ def write_links(notebook: NotebookNode, lesson: Lesson) -> None:
 
 
 def run(notebook: NotebookNode) -> None:
-    """Execute every cell; raises CellExecutionError where one fails."""
+    """Execute every cell, its widgets filmed; raises CellExecutionError where one
+    fails."""
     client = NotebookClient(
         notebook,
         timeout=3600,
@@ -64,7 +67,7 @@ def run(notebook: NotebookNode) -> None:
         record_timing=False,
         store_widget_state=False,
     )
-    client.execute()
+    client.execute(env={**os.environ, FILMS: "1"})
 
 
 def tidy(notebook: NotebookNode) -> None:
@@ -95,12 +98,14 @@ def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def still(output: NotebookNode) -> NotebookNode:
-    """An output as it is kept: a live widget leaves a line of text, a picture its
-    pixels in as few bytes as may be."""
+    """An output as it is kept: a live widget leaves a line of text and what else it
+    has, a picture its pixels in as few bytes as may be."""
     data = output.get("data", {})
     if LIVE in data:
-        output.data = NotebookNode({"text/plain": STANDS_FOR_WIDGET})
-    elif PNG in data:
+        kept = {kind: data[kind] for kind in (PNG, MP4) if kind in data}
+        data = NotebookNode({**kept, "text/plain": STANDS_FOR_WIDGET})
+        output.data = data
+    if PNG in data:
         data[PNG] = smaller(data[PNG])
     return output
 
