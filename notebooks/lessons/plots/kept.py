@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, NamedTuple
 
-import imageio.v3 as imageio
 import ipywidgets as widgets
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from iris_core.plotting.palette import FAINT, INK, LIGHT, VERMILLION
+from iris_core.tools.play.recording import write_h264
 
 FILMS = "IRIS_FILMS"  # set in the environment where outputs are kept
 PNG, MP4 = "image/png", "video/mp4"
 FPS = 4
+CRF = "28"  # of x264: the lines of a plot stay sharp
+HIGHEST = 640  # pixels of a picture in a film
 ROW, LEFT, TRACK = 26, 12, 240  # pixels: a control's height, a margin, a slider's width
 
 
@@ -66,34 +68,38 @@ class Panel(widgets.VBox):
 
 
 def film(scenes: Iterable[Scene]) -> bytes:
-    """An mp4 of the scenes, on sheets as large as the largest picture wants."""
+    """An mp4 of the scenes, on sheets as large as the largest scene wants."""
     sheets, lengths = [], []
     for scene in scenes:
         sheets.append(sheet(scene))
         lengths.append(scene.frames)
-    width = max(each.width for each in sheets)
-    height = max(each.height for each in sheets)
-    frames = [fitted(each, width + width % 2, height + height % 2) for each in sheets]
-    return bytes(
-        imageio.imwrite(
-            "<bytes>",
-            np.repeat(np.stack(frames), lengths, axis=0),
-            extension=".mp4",
-            plugin="pyav",
-            codec="libx264",
-            fps=FPS,
-        )
+    width = even(max(each.width for each in sheets))
+    height = even(max(each.height for each in sheets))
+    frames = (
+        fitted(each, width, height)
+        for each, length in zip(sheets, lengths, strict=True)
+        for _ in range(length)
     )
+    file = BytesIO()
+    write_h264(frames, file, height, width, FPS, CRF)
+    return file.getvalue()
+
+
+def even(pixels: int) -> int:
+    return pixels + pixels % 2
 
 
 def sheet(scene: Scene) -> Image.Image:
-    """The controls, one a row, above the picture."""
+    """The controls, one a row, above the picture; a very high one is made smaller."""
     picture = Image.open(BytesIO(scene.picture)).convert("RGB")
+    if picture.height > HIGHEST:
+        picture = ImageOps.contain(picture, (picture.width, HIGHEST))
     top = ROW * len(scene.controls)
-    whole = Image.new("RGB", (picture.width, top + picture.height), "white")
+    column = LEFT + 16 + max((len(each.name) for each in scene.controls), default=0) * 8
+    width = max(picture.width, column + TRACK + 80)
+    whole = Image.new("RGB", (width, top + picture.height), "white")
     whole.paste(picture, (0, top))
     pen = ImageDraw.Draw(whole)
-    column = LEFT + 16 + max((len(each.name) for each in scene.controls), default=0) * 8
     for row, control in enumerate(scene.controls):
         draw_control(pen, control, column, row * ROW + ROW // 2)
     return whole
