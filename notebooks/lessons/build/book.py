@@ -20,14 +20,30 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from iris_core.tools.export.page import SPACE, write_player
 from lessons.build import one_file
 from lessons.build.pages import as_page, dream_of, redirect
 from lessons.build.series import FOLDER, SERIES, Lesson, repository
+from lessons.data import DATA
 
 SITE = Path(__file__).with_name("site")
 FRONT = "freeway_hour"  # the agent of the front page
 TRAIN = SERIES[7]  # the lesson in which an agent is trained
+AGENTS = sorted(film.stem for film in DATA.glob("dreams/*.mp4"))
 NOT_NEEDED = ("*.map", "locales", "reports")  # of what jupyter-book writes
+
+
+def write_book(folder: Path) -> list[Path]:
+    """The whole site, in `folder`. Returns its pages."""
+    pages = write_pages(folder)
+    add_player(folder, AGENTS)
+    return pages
+
+
+def add_player(folder: Path, agents: list[str]) -> None:
+    """The player with these agents, and what makes the folder a Hugging Face Space."""
+    write_player(folder, agents)
+    (folder / "README.md").write_text(SPACE)
 
 
 def write_pages(folder: Path) -> list[Path]:
@@ -120,5 +136,5 @@ def page_of(lesson: Lesson) -> str:
 
 
 if __name__ == "__main__":
-    for written in write_pages(Path(sys.argv[1])):
+    for written in write_book(Path(sys.argv[1])):
         print(written.name)

@@ -31,7 +31,7 @@ from lessons.build.series import (
     install_cell,
     neighbours,
 )
-from lessons.plots.kept import FILMS, MP4, PNG
+from lessons.plots.kept import FILMS, PNG
 
 LIVE = "application/vnd.jupyter.widget-view+json"
 KERNEL = {
@@ -39,6 +39,7 @@ KERNEL = {
     "display_name": "Python 3 (ipykernel)",
     "language": "python",
 }
+COLOURS = 256  # of the picture beside a widget's film
 STANDS_FOR_WIDGET = "(Run this cell to use the live widget.)"
 
 
@@ -101,20 +102,22 @@ def still(output: NotebookNode) -> NotebookNode:
     """An output as it is kept: a live widget leaves a line of text and what else it
     has, a picture its pixels in as few bytes as may be."""
     data = output.get("data", {})
-    if LIVE in data:
-        kept = {kind: data[kind] for kind in (PNG, MP4) if kind in data}
-        data = NotebookNode({**kept, "text/plain": STANDS_FOR_WIDGET})
-        output.data = data
+    live = data.pop(LIVE, None)
+    if live:
+        data["text/plain"] = STANDS_FOR_WIDGET
     if PNG in data:
-        data[PNG] = smaller(data[PNG])
+        data[PNG] = smaller(data[PNG], COLOURS if live else None)
     return output
 
 
-def smaller(picture: str) -> str:
-    """The same picture, a PNG in base64; what is opaque anyway needs no alpha."""
+def smaller(picture: str, colours: int | None = None) -> str:
+    """The same picture, a PNG in base64; what is opaque anyway needs no alpha. With
+    `colours`, it has so many at most."""
     image: Image.Image = Image.open(BytesIO(base64.b64decode(picture)))
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         image = image.convert("RGB")
+    if colours:
+        image = image.quantize(colours, dither=Image.Dither.NONE)
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()

@@ -20,8 +20,9 @@ from iris_core.tools.play.recording import write_h264
 FILMS = "IRIS_FILMS"  # set in the environment where outputs are kept
 PNG, MP4 = "image/png", "video/mp4"
 FPS = 4
-CRF = "28"  # of x264: the lines of a plot stay sharp
-HIGHEST = 640  # pixels of a picture in a film
+PAUSE = 6  # frames that a scene stays which is read, not passed through
+CRF = "30"  # of x264: the lines of a plot stay sharp
+HIGHEST = 560  # pixels of a picture in a film
 ROW, LEFT, TRACK = 26, 12, 240  # pixels: a control's height, a margin, a slider's width
 
 
@@ -96,8 +97,7 @@ def sheet(scene: Scene) -> Image.Image:
         picture = ImageOps.contain(picture, (picture.width, HIGHEST))
     top = ROW * len(scene.controls)
     column = LEFT + 16 + max((len(each.name) for each in scene.controls), default=0) * 8
-    width = max(picture.width, column + TRACK + 80)
-    whole = Image.new("RGB", (width, top + picture.height), "white")
+    whole = Image.new("RGB", (picture.width, top + picture.height), "white")
     whole.paste(picture, (0, top))
     pen = ImageDraw.Draw(whole)
     for row, control in enumerate(scene.controls):
@@ -126,9 +126,10 @@ def fitted(picture: Image.Image, width: int, height: int) -> np.ndarray:
 
 
 def stops(control: widgets.ValueWidget, most: int = 13) -> Iterator[Any]:
-    """Where a control is filmed: every entry of a menu, a slider from end to end."""
+    """Where a control is filmed: every entry of a menu but the one that it shows, a
+    slider from end to end."""
     if isinstance(control, widgets.Dropdown):
-        yield from control.options
+        yield from (entry for entry in control.options if entry != control.value)
         return
     steps = round((control.max - control.min) / control.step)
     for step in np.unique(np.linspace(0, steps, most).round()):

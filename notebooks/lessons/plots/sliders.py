@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from iris_core.plotting.palette import VERMILLION
-from lessons.plots.kept import FPS, Panel, Scene, seen, stops
+from lessons.plots.kept import PAUSE, Panel, Scene, seen, stops
 
 Range = tuple[float, float, float]  # lowest, highest, step
 
@@ -46,15 +46,19 @@ def explore(draw: Callable[..., Figure], /, **controls: Range | Sequence[str]) -
 def move_each(
     draw: Callable[..., Figure], inputs: Mapping[str, widgets.ValueWidget]
 ) -> Iterator[Scene]:
-    """One control after another goes from end to end; the others stay at the start."""
-    for moved, control in inputs.items():
-        pause = 3 * FPS // 2 if isinstance(control, widgets.Dropdown) else 1
-        for value in stops(control):
-            now = values(inputs) | {moved: value}
-            shown = [
-                seen(each, now[name], name == moved) for name, each in inputs.items()
-            ]
-            yield Scene(shown, png(draw(**now)), pause)
+    """The start; then one control after another goes from end to end, while the others
+    stay at the start."""
+    begin = values(inputs)
+
+    def scene(moved: str | None, now: Mapping[str, Any], frames: int) -> Scene:
+        shown = [seen(each, now[name], name == moved) for name, each in inputs.items()]
+        return Scene(shown, png(draw(**now)), frames)
+
+    yield scene(None, begin, PAUSE)
+    for name, each in inputs.items():
+        for value in stops(each):
+            slides = not isinstance(each, widgets.Dropdown)
+            yield scene(name, begin | {name: value}, 1 if slides else PAUSE)
 
 
 def show(
