@@ -47,7 +47,7 @@ const HTML = `
       <button data-command="slower" title="slower (−)">−</button>
       <span class="speed" data-part="speed"></span>
       <button data-command="faster" title="faster (+)">+</button>
-      <button data-command="new" title="another start (f)">new start</button>
+      <button data-command="new" title="another start (f)">new</button>
       <button data-command="reset" title="the same start (r)">again</button>
     </div>
     <div class="row pads" data-part="pads" data-in="dream game"></div>
@@ -479,7 +479,7 @@ class Player {
     const { pads, choices } = this.parts;
     pads.replaceChildren();
     for (const [button, names] of Object.entries(keys)) {
-      const pad = make("button", pads, { className: `pad ${button.toLowerCase()}` });
+      const pad = make("button", pads, { className: "pad" });
       pad.dataset.button = button;
       make("span", pad, { textContent: button });
       make("kbd", pad, { textContent: names.map(keyLabel).join(" ") });
