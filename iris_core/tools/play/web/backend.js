@@ -97,7 +97,9 @@ export class Backend {
   hello() {
     // What the page needs once, before the first frame
     const { name, title, game, grid, codes, actions, buttons, keys, flashes } = this.session.agent;
-    const panels = Object.entries(PANELS).map(([panel, about]) => [panel, about.title]);
+    const panels = Object.entries(PANELS).map(([panel, about]) => {
+      return [panel, { title: about.title, places: ["dream"] }];
+    });
     const header = {
       ...{ kind: "hello", name, title, game, grid, codes, actions, buttons, keys, flashes },
       ...{ commands: COMMANDS, can: [...Object.keys(this.commands), "record"] },

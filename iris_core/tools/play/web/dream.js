@@ -12,8 +12,8 @@ export async function loadRuntime(folder) {
     throw new Refusal("This browser has no WebAssembly, which the dream runs in: try another one.");
   }
   const wasm = read(new URL("ort-wasm-simd-threaded.wasm", folder));
-  const ort = await import(new URL("ort.wasm.min.mjs", folder));
-  const mjs = new URL("ort-wasm-simd-threaded.mjs", folder).href;
+  const ort = await import(new URL("ort.wasm.min.js", folder));
+  const mjs = new URL("ort-wasm-simd-threaded.js", folder).href;
   Object.assign(ort.env.wasm, { numThreads: 1, wasmPaths: { mjs }, wasmBinary: await wasm });
   return ort;
 }

@@ -51,6 +51,7 @@ export class WorkerModel {
       this.recorder.add(header, bytes);
       header.state.recording = this.recorder.count;
     }
+    if (header.kind === "hello") this.game = header.name;
     this.emit(header, bytes);
   }
 
@@ -72,7 +73,8 @@ export class WorkerModel {
       return;
     }
     this.recorder = null;
-    const { name, bytes } = await recorder.stop();
-    this.emit({ kind: "file", name, saved: name, view }, bytes);
+    const { type, bytes } = await recorder.stop();
+    const name = `${this.game}.${type.split("/")[1]}`;
+    this.emit({ kind: "file", name, saved: "", view }, bytes);
   }
 }

@@ -46,12 +46,12 @@ export class Recorder {
   }
 
   async stop() {
-    // {name, bytes} of the video
+    // {type, bytes} of the video, as video/mp4
     clearTimeout(this.pause);
     this.media.stop();
     await this.stopped;
     const type = this.media.mimeType.split(";")[0];
     const bytes = await new Blob(this.chunks, { type }).arrayBuffer();
-    return { name: `dream.${type.split("/")[1]}`, bytes };
+    return { type, bytes };
   }
 }

@@ -5,8 +5,10 @@ import { loadRuntime, openDream } from "./dream.js";
 import { readJson } from "./files.js";
 import { Refusal } from "./refusal.js";
 
-let backend; // promised once the site is known; asked for again if it could not be had
+const RETRY = 3000; // milliseconds before something that did not load is asked for again
+
 let site;
+let backend; // of the site, once it has loaded
 let last = Promise.resolve();
 
 onmessage = ({ data }) => (last = last.then(() => receive(data)));
@@ -18,6 +20,7 @@ async function receive(message) {
   }
   const { header, bytes } = await answer(message);
   postMessage({ header, bytes }, [bytes]);
+  if (!backend?.session) await new Promise((done) => setTimeout(done, RETRY));
 }
 
 async function answer(message) {
