@@ -32,7 +32,7 @@ def node(*arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["session", "backend", "files"])
+@pytest.mark.parametrize("name", ["session", "backend", "files", "keys"])
 def test_in_node(name):
     assert "# fail 0" in node("--test", "--test-reporter=tap", f"{name}.test.js")
 
