@@ -35,6 +35,7 @@ def play(args: argparse.Namespace) -> int:
         recording.check_video(args.out or Path("recording.mp4"), args.steps + 1)
     session, recordings = open_session(args)
     if on_a_page:
+        session.playing = True
         serve(PlayServer(session, recordings, args.panels), args.port, not args.serve)
         return 0
     if session.driver == "human":

@@ -6,7 +6,7 @@ Keys are named as browsers name them (`KeyboardEvent.key`), letters in lower cas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 BUTTONS = {  # an Atari joystick's, of which action names are made, and their keys
     "UP": ["ArrowUp", "w"],
@@ -15,6 +15,7 @@ BUTTONS = {  # an Atari joystick's, of which action names are made, and their ke
     "RIGHT": ["ArrowRight", "d"],
     "FIRE": [" "],
 }
+SEEN_AS = {"Pong": {"RIGHT": "UP", "LEFT": "DOWN"}}  # where the paddle really goes
 COMMANDS = {  # key: (command, what it does); no key of a joystick is among them
     "p": ("play", "play or pause"),
     "n": ("step", "one step forward"),
@@ -42,22 +43,11 @@ def buttons_of(action: str) -> frozenset[str]:
     return frozenset(buttons if joystick else [action])
 
 
-def key_map(actions: Sequence[str]) -> dict[str, list[str]]:
-    """The keys of each button of a game; buttons of no joystick have digits."""
+def key_map(actions: Sequence[str], game: str = "") -> dict[str, list[str]]:
+    """The keys of each button of a game; buttons of no joystick have digits. Keys
+    follow the eye as well: Pong's RIGHT moves the paddle up."""
     digits = {name: [str(i)][: i < 10] for i, name in enumerate(actions)}
     keys = BUTTONS | {name: digits[name] for name in actions if name not in BUTTONS}
     used = {button for action in actions for button in buttons_of(action)}
-    return {button: keys[button] for button in keys if button in used}
-
-
-def action_of(held: Iterable[str], actions: Sequence[str]) -> int | None:
-    """The action for the keys held down; None if the game uses none of them.
-
-    It is the action that needs most of the held buttons and no others.
-    """
-    held = set(held)
-    buttons = {button for button, keys in key_map(actions).items() if held & set(keys)}
-    if not buttons:
-        return None
-    possible = [i for i, name in enumerate(actions) if buttons_of(name) <= buttons]
-    return max(possible, key=lambda i: len(buttons_of(actions[i])), default=None)
+    seen = {button: BUTTONS[as_] for button, as_ in SEEN_AS.get(game, {}).items()}
+    return {b: [*keys[b], *seen.get(b, [])] for b in keys if b in used}

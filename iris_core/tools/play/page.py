@@ -1,6 +1,6 @@
 """The page without a notebook: `serve` shows one, on this machine alone.
 
-    GET  /SECRET/          the page, player.js and player.css
+    GET  /SECRET/          the page (web/kernel.html), and the files it asks for
     POST /SECRET/message   a message; its answer is the header's length (4 bytes), the
                            header and the bytes
 
@@ -33,29 +33,8 @@ WAIT = 20.0  # seconds for a whole request to come, also the next of a connectio
 LARGEST = 1 << 16  # bytes of a message; the page sends some hundred
 HOSTS = ("127.0.0.1", "localhost")  # with any port: it may be forwarded
 
-HTML = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>iris play</title>
-<link rel="icon" href="data:,"><link rel="stylesheet" href="player.css">
-<body><div id="player"></div><script type="module">
-import player from "./player.js";
-let onAnswer;
-let last = Promise.resolve();
-async function post(message) {
-  const body = JSON.stringify(message);
-  const answer = await fetch("message", { method: "POST", body });
-  const bytes = await answer.arrayBuffer();
-  const length = new DataView(bytes).getUint32(0);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
-  onAnswer(header, [new DataView(bytes, 4 + length)]);
-}
-const model = {
-  on: (_, listener) => (onAnswer = listener),
-  send: (message) => (last = last.then(() => post(message))),
-};
-player.render({ model, el: document.getElementById("player") });
-</script></body></html>
-"""
-FILES = {"player.js": "text/javascript", "player.css": "text/css"}
+WEB = Path(__file__).with_name("web")
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 
 
 class Refused(Exception):
@@ -126,13 +105,11 @@ class PageHandler(BaseHTTPRequestHandler):
             self.send_error(*refused.args)  # and ends the connection
 
     def do_GET(self) -> None:
-        name = self.asked()
-        if name == "":
-            self.reply("text/html; charset=utf-8", HTML.encode())
-        elif name in FILES:
-            self.reply(FILES[name], Path(__file__).with_name(name).read_bytes())
-        else:
+        name = self.asked() or "kernel.html"
+        file = WEB / name
+        if "/" in name or file.suffix not in TYPES or not file.is_file():
             raise Refused(HTTPStatus.NOT_FOUND)
+        self.reply(f"{TYPES[file.suffix]}; charset=utf-8", file.read_bytes())
 
     def do_POST(self) -> None:
         if self.asked() != "message":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,22 @@ from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.source import open_source
 
+WEB = Path(__file__).with_name("web")
+MODULES = ("keys.js", "panels.js", "player.js")  # each may import those before it
+
+
+def read_modules() -> str:
+    """The page's modules as the one that anywidget takes."""
+    joined = "\n".join((WEB / name).read_text("utf-8") for name in MODULES)
+    without_imports = re.sub(r"^import .*?;\n", "", joined, flags=re.M | re.S)
+    return re.sub(r"^export (?!default)", "", without_imports, flags=re.M)
+
 
 class Player(anywidget.AnyWidget):
     """Passes messages between a page and `PlayServer`."""
 
-    _esm = Path(__file__).with_name("player.js").read_text("utf-8")
-    _css = Path(__file__).with_name("player.css").read_text("utf-8")
+    _esm = read_modules()
+    _css = (WEB / "player.css").read_text("utf-8")
 
     def __init__(self, server: PlayServer) -> None:
         super().__init__()
@@ -41,7 +52,7 @@ def play(
     place: Place = "dream",
     driver: Driver = "agent",
     seed: int = 0,
-    panels: tuple[str, ...] = ("frame", "policy"),
+    panels: tuple[str, ...] = ("policy",),
 ) -> Player:
     """A widget to play with an agent.
 
@@ -52,7 +63,8 @@ def play(
             those beside the agent's file).
         driver: "agent" or "human"; the key m changes it.
         seed: of the start and of everything sampled.
-        panels: shown at first, names of `iris_core.tools.play.render.PANELS`.
+        panels: shown at first beside the frame, names of
+            `iris_core.tools.play.panels.PANELS`.
 
     Raises:
         ConfigError: no agent found, or an unknown place, driver or panel.
@@ -60,4 +72,5 @@ def play(
     """
     found = open_source(source)
     session = Session(found.agent, place, driver, found.episodes, seed)
+    session.playing = True
     return Player(PlayServer(session, found.recordings, panels))

@@ -1,7 +1,6 @@
-"""Pictures of a session at a node: pure functions that return uint8 (H, W, 3).
+"""Pictures of a session at a node, for files: functions that return uint8 (H, W, 3).
 
-Each of `PANELS` shows one thing; `render` puts several on a sheet. Frames stay 64x64:
-the page enlarges them.
+Each of `PANELS` shows one thing; `render` puts several on a sheet.
 """
 
 from __future__ import annotations
@@ -12,16 +11,19 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
-import torch
 from einops import rearrange
 from PIL import Image, ImageDraw
 
 from iris_core.config.setting import ConfigError
-from iris_core.data.frames import to_pixels
-from iris_core.imagination.introspection import attention as attention_weights
 from iris_core.plotting.contact_sheet import enlarge, text_width, white_sheet, write
 from iris_core.plotting.error_map import error_map
 from iris_core.plotting.palette import BLUE, FAINT, INK, ORANGE, VERMILLION
+from iris_core.tools.play.panels import (
+    BLOCKS,
+    ROWS,
+    attention_of,
+    tree_steps,
+)
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.side_by_side import DIVERGED
 from iris_core.tools.play.worlds import Node, unpack
@@ -30,10 +32,9 @@ SIDE = 256  # of a panel
 WIDE = 2 * SIDE
 GAP = 8
 LINE = 18
-ROWS, ROW = 6, 56  # branches in the tree, and their height
-COLUMNS, COLUMN, LEFT = 9, 50, 56  # their frames, the width of one, the left margin
+ROW = 56  # pixels: the height of a branch in the tree
+COLUMN, LEFT = 50, 56  # the width of a frame of it, the left margin
 MAX_NATS = 8.0  # the top of the colour scale
-BLOCKS = 4  # shown with their attention weights
 NEAREST = Image.Resampling.NEAREST
 GREY = "#d0d0d0"
 
@@ -122,35 +123,12 @@ def attention(session: Session, node: Node) -> np.ndarray:
     head = min(session.head, model.num_heads - 1)
     weights, frames = attention_of(session, node, layer, head)
     top = float(weights.max()) or 1.0
-    what = f"layer {layer + 1}, head {head + 1}, token {session.token or 0}"
+    what = f"layer {layer + 1}, head {head + 1}, token {(session.token or 0) + 1}"
     write(draw, (0, 0), f"{what}; brightest: {top:.2f}", size=13)
     for i, (row, picture) in enumerate(zip(weights, frames, strict=True)):
         x = i * (tile + GAP)
         sheet.paste(heat_map(picture, row[:-1] / top, tile), (x, LINE + 2))
         write(draw, (x, tile + LINE + 6), f"action {row[-1]:.2f}", FAINT, 12)
-    return np.array(sheet)
-
-
-def timeline(session: Session, node: Node) -> np.ndarray:
-    """The line from start to end: the cursor, rewards, branches, the end, and where
-    the world model's full cache was refilled."""
-    sheet, draw = new_sheet(WIDE, 34)
-    draw.line((GAP, 17, WIDE - GAP, 17), GREY, 5)
-    line = session.line
-    scale = (WIDE - 2 * GAP) / max(len(line) - 1, 1)
-    for x, shown in enumerate(line):
-        x = GAP + round(scale * x)
-        if shown.cache_refilled:
-            draw.line((x, 11, x, 23), BLUE)
-        if shown.obs.reward:
-            colour = BLUE if shown.obs.reward > 0 else VERMILLION
-            draw.polygon([(x - 4, 9), (x + 4, 9), (x, 2)], colour)
-        if len(shown.children) > 1:
-            draw.ellipse((x - 3, 14, x + 3, 20), ORANGE)
-        if shown.obs.end:
-            draw.rectangle((x - 3, 11, x + 3, 23), VERMILLION)
-    x = GAP + round(scale * (node.step - line[0].step))
-    draw.line((x, 4, x, 30), INK, 3)
     return np.array(sheet)
 
 
@@ -222,7 +200,6 @@ PANELS = {
     "attention": Panel("attention", attention),
     "tree": Panel("branches", tree),
     "twin": Panel("same actions in the real game", side_by_side),
-    "timeline": Panel("timeline", timeline),
 }
 # These need the world model in the real game too
 PREDICTION_PANELS = {"surprise", "outcome", "attention"}
@@ -236,22 +213,6 @@ def check_panels(names: Sequence[str]) -> None:
             f"Unknown panel {', '.join(unknown) or '(none given)'}: choose among"
             f" {', '.join(PANELS)}."
         )
-
-
-def hit_test(session: Session, panel: str, x: int, y: int) -> tuple[str, int] | None:
-    """What is at a point of a panel: a token, a step or a branch, by number."""
-    if panel in ("tokens", "surprise"):
-        grid = session.agent.tokenizer.grid_size
-        row, column = np.minimum((y, x), SIDE - 1) * grid // SIDE
-        return "token", int(row * grid + column)
-    if panel == "timeline":
-        line, part = session.line, min(max((x - GAP) / (WIDE - 2 * GAP), 0), 1)
-        return "step", line[0].step + round(part * (len(line) - 1))
-    if panel == "tree":
-        leaves = len(session.leaves)
-        rows = min(leaves, ROWS)
-        return "branch", leaves - rows + min(max(y - LINE, 0) // ROW, rows - 1)
-    return None
 
 
 # Parts of panels
@@ -325,32 +286,6 @@ def heat_map(picture: np.ndarray, weights: np.ndarray, side: int) -> Image.Image
     laid = Image.fromarray(colours[..., :3])
     grey = Image.fromarray(picture).convert("L").convert("RGB").resize((side, side))
     return Image.blend(grey, laid.resize((side, side), NEAREST), 0.65)
-
-
-def attention_of(
-    session: Session, node: Node, layer: int, head: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (n, P) over the last n blocks, the action last, and their frames."""
-    agent, obs, at = session.agent, node.obs, session.token or 0
-    with session.inference():
-        weights = attention_weights(agent, obs.past, obs.tokens, layer, head, at)
-        # The frame itself is the last block where its own tokens were looked at
-        seen = [*(block[:, :-1] for block in obs.past), obs.tokens][: len(weights)]
-        frames = to_pixels(agent.tokenizer.decode(torch.cat(seen[-BLOCKS:])))
-    return weights[-BLOCKS:], frames
-
-
-def tree_steps(leaves: Sequence[Node], current: int) -> list[int]:
-    """The steps in the tree, evenly spaced from the first fork on, the current one
-    among them."""
-    paths = [leaf.path() for leaf in leaves]
-    forks = [m.step for path in paths for m in path if len(m.children) > 1]
-    first = min(forks, default=paths[0][0].step)
-    last = max(leaf.step for leaf in leaves[-ROWS:])
-    steps = np.unique(np.linspace(first, last, COLUMNS).round().astype(int))
-    if first <= current <= last:
-        steps[np.abs(steps - current).argmin()] = current
-    return list(steps.tolist())
 
 
 def draw_error_curve(

@@ -1,12 +1,14 @@
 """A page's messages and their answers.
 
 The page asks for each frame, after it has shown the last: nothing runs in the
-background, and a paused or closed page leaves nothing behind.
+background, and a paused or closed page leaves nothing behind. Of several pages the one
+that was used last sets the pace.
 
 A message is {"do": command, "args": [...], "view": the sender's id}. An answer is a
-JSON header with the same "view", and bytes: {"kind": "frame"} with the state and one
-RGBA picture after another, {"kind": "file"} with a file to download, {"kind": "hello"},
-or {"kind": "error"} with a text.
+JSON header with the same "view", and bytes: {"kind": "frame"} with the state, what the
+panels show ("data") and one RGBA picture after another, {"kind": "file"} with a file to
+download, {"kind": "hello"}, or {"kind": "error"} with a text. The page without a kernel
+speaks the same (web/session.js).
 """
 
 from __future__ import annotations
@@ -25,22 +27,19 @@ import numpy as np
 from iris_core.config.setting import ConfigError
 from iris_core.runtime.command_line import COLDEST
 from iris_core.tools.play import recording
-from iris_core.tools.play.keys import COMMANDS, key_map
-from iris_core.tools.play.render import (
-    PANELS,
-    PREDICTION_PANELS,
-    action_name,
-    check_panels,
-    hit_test,
-    status,
-)
+from iris_core.tools.play.keys import COMMANDS, buttons_of, key_map
+from iris_core.tools.play.panels import PANELS, Pictures, palette, timeline
+from iris_core.tools.play.render import PREDICTION_PANELS, action_name
 from iris_core.tools.play.session import Session
+from iris_core.tools.play.source import open_source
 from iris_core.tools.play.worlds import Node
 
 SESSION_STATE = (  # attributes of a session that the page shows as they are
     *("title", "playing", "speed", "place", "driver", "temperature"),
     *("policy_temperature", "seed", "kind", "number", "token", "layer", "head"),
 )
+FOLLOWING = ("hello", "look", "next")  # of a page that may just be open
+AWAY = 1.0  # seconds of silence after which another page sets the pace
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -61,52 +60,48 @@ def above_zero(value: Any) -> bool:
     return number(value) and value >= COLDEST
 
 
-def held(value: Any) -> bool:
+def whole_or_none(value: Any) -> bool:
     return value is None or whole(value)
-
-
-def keys(value: Any) -> bool:
-    return isinstance(value, list) and all(map(text, value))
 
 
 Fits = Callable[[Any], bool]
 TAKES: dict[str, tuple[Fits, ...]] = {  # what commands can be given; others nothing
-    **dict.fromkeys(("place", "driver", "kind", "panel"), (text,)),
-    **dict.fromkeys(("act", "seek", "seed", "number", "code"), (whole,)),
-    **dict.fromkeys(("layer", "head"), (whole,)),
+    **dict.fromkeys(("place", "driver", "kind", "panel", "agent"), (text,)),
+    **dict.fromkeys(("seek", "seed", "number", "select", "layer", "head"), (whole,)),
+    "paint": (whole, whole),
     "temperature": (number,),  # the session says what is wrong with it
     "policy_temperature": (above_zero,),
-    **dict.fromkeys(("next", "step"), (keys, held)),
-    "click": (text, number, number),
+    **dict.fromkeys(("next", "step", "token"), (whole_or_none,)),
 }
 
 
 class PlayServer:
     """Answers a page's messages about a session.
 
-    folder: for recordings. panels: shown at first; the timeline always is.
+    folder: for recordings. panels: shown at first, those of `panels.PANELS`; the frame
+    always is.
     """
 
     def __init__(
-        self,
-        session: Session,
-        folder: Path,
-        panels: Sequence[str] = ("frame", "policy"),
+        self, session: Session, folder: Path, panels: Sequence[str] = ("policy",)
     ) -> None:
-        check_panels(panels)
-        self.session = session
         self.folder = folder
-        self.panels = list(panels)
-        self.recording: list[Node] | None = None
+        self.panels = check_panels(panels)
         self.saved = ""
         self.received_at = 0.0
+        self.view: object = None  # of the page that sets the pace
+        self.show(session)
+
+    def show(self, session: Session) -> None:
+        """Answer about this session from now on."""
+        self.session = session
+        self.recording: list[Node] | None = None
         self.commands: dict[str, Callable[..., Answer | None]] = {
             "hello": self.hello,
             "look": self.frame,
             "next": self.next,
             "step": self.step,
             "play": session.play_or_pause,
-            "act": session.act,
             "back": session.back,
             "seek": session.seek,
             "first": partial(session.seek, 0),
@@ -125,13 +120,15 @@ class PlayServer:
             "branch": session.branch,
             "earlier": partial(session.change_branch, -1),
             "later": partial(session.change_branch, 1),
+            "select": session.select_branch,
             "here": session.dream_from_here,
-            "code": self.edit_token,
+            "token": partial(setattr, session, "token"),
+            "paint": session.paint,
             "panel": self.toggle_panel,
             "twin": self.toggle_real_rollout,
             "layer": partial(setattr, session, "layer"),
             "head": partial(setattr, session, "head"),
-            "click": self.click,
+            "agent": self.open_agent,
             "record": self.record,
             "save": self.save,
             "sheet": self.save_sheet,
@@ -152,33 +149,46 @@ class PlayServer:
 
     def dispatch(self, message: Mapping[str, Any]) -> Answer:
         """Run a command; the answer is a frame unless the command has its own."""
-        self.received_at = time.perf_counter()
-        command = message.get("do")
+        command, view = message.get("do"), message.get("view")
         if not isinstance(command, str) or command not in self.commands:
             raise ConfigError(
                 f"Unknown command {command!r:.80}: choose {', '.join(self.commands)}."
             )
         carry_out, given = self.commands[command], message.get("args", ())
         check_takes(command, carry_out, given)
+        waited = time.perf_counter() - self.received_at
+        if view != self.view and command in ("look", "next") and waited < AWAY:
+            return self.frame()
+        self.view, self.received_at = view, time.perf_counter()
         return carry_out(*given) or self.frame()
 
     # Answers
 
     def hello(self) -> Answer:
         """What the page needs once, before the first frame."""
-        actions, episodes = self.session.action_names, self.session.episodes
-        panels = {name: PANELS[name].title for name in PANELS if name != "timeline"}
+        session = self.session
+        actions, episodes = session.action_names, session.episodes
         return {
             "kind": "hello",
+            "game": session.agent.game,
+            "grid": session.agent.tokenizer.grid_size,
             "actions": actions,
-            "keys": key_map(actions),
+            "buttons": {action: sorted(buttons_of(action)) for action in actions},
+            "keys": key_map(actions, session.agent.game),
             "commands": COMMANDS,
-            "panels": panels,
+            "can": list(self.commands),
+            "places": ["dream", "game", *["replay"] * bool(episodes)],
+            "panels": {
+                name: {"title": panel.title, "places": panel.places}
+                for name, panel in PANELS.items()
+            },
             "episodes": {kind: len(episodes[kind]) for kind in episodes},
+            "agents": [],
+            "flashes": False,
         }, b""
 
     def frame(self) -> Answer:
-        """The state, and the panels as RGBA."""
+        """The state, what the panels show, and pictures as RGBA."""
         session = self.session
         if "twin" in self.panels and session.real_rollout is None:
             session.set_real_rollout(session.started_in_game)
@@ -187,57 +197,76 @@ class PlayServer:
         if self.recording is not None and node is not self.recording[-1]:
             self.recording.append(node)
         stepped = time.perf_counter()
-        names = [*self.panels, "timeline"]
-        pictures = {name: PANELS[name].draw(session, node) for name in names}
-        data = b"".join(map(rgba, pictures.values()))
+        data, pictures = self.contents(node)
         sizes = [
-            {"panel": name, "height": len(picture), "width": picture.shape[1]}
+            {"name": name, "height": len(picture), "width": picture.shape[1]}
             for name, picture in pictures.items()
         ]
         milliseconds = {
             "model": 1000 * (stepped - self.received_at),
             "drawing": 1000 * (time.perf_counter() - stepped),
         }
-        header = {"kind": "frame", "pictures": sizes, "ms": milliseconds}
-        return {**header, "state": self.state(session, node)}, data
+        header = {"kind": "frame", "pictures": sizes, "data": data, "ms": milliseconds}
+        header["state"] = self.state(session, node)
+        return header, b"".join(map(rgba, pictures.values()))
+
+    def contents(self, node: Node) -> tuple[dict[str, Any], Pictures]:
+        """What the panels say of a node, and their pictures."""
+        session = self.session
+        names = [name for name in self.panels if session.place in PANELS[name].places]
+        sources = {name: PANELS[name].content for name in names}
+        sources |= {"timeline": timeline}
+        if "tokens" in names:
+            sources |= {"palette": palette}
+        found = {name: content(session, node) for name, content in sources.items()}
+        pictures = {"frame": node.obs.frame}
+        for _, more in found.values():
+            pictures |= more
+        return {name: data for name, (data, _) in found.items()}, pictures
 
     def state(self, session: Session, node: Node) -> dict[str, Any]:
         """What the page writes beside the pictures."""
         obs, rollout, leaves = node.obs, session.real_rollout, session.leaves
-        token, config = session.token, session.agent.config
         return {name: getattr(session, name) for name in SESSION_STATE} | {
-            "status": status(session, node),
             "step": node.step,
+            "total": node.total,
             "action": action_name(session, node),
+            "reward": obs.reward,
             "end": obs.end,
-            "cache": [len(obs.past), config.world_model.max_blocks],
+            "cache": [len(obs.past), session.agent.config.world_model.max_blocks],
             "cache_refilled": node.cache_refilled,
             "branches": len(leaves),
             "branch": leaves.index(session.line[-1]) + 1,
             "twin": rollout is not None,
+            "can_twin": session.started_in_game,
             "diverged_at": rollout.diverged_at if rollout else None,
             "recording": None if self.recording is None else len(self.recording),
             "saved": self.saved,
             "panels": self.panels,
-            "code": None if token is None else int(obs.tokens[0, token]),
-            "codes": config.tokenizer.vocab_size,
         }
 
     # Commands
 
-    def next(self, keys: Sequence[str] = (), action: int | None = None) -> None:
+    def next(self, action: int | None = None) -> None:
         """The next frame, if the session is playing."""
         if self.session.playing:
-            self.session.advance(keys, action)
+            self.session.advance(action)
 
-    def step(self, keys: Sequence[str] = (), action: int | None = None) -> None:
+    def step(self, action: int | None = None) -> None:
         """One step, and a pause."""
         self.session.playing = False
-        self.session.advance(keys, action)
+        self.session.advance(action)
+
+    def open_agent(self, name: str) -> Answer:
+        """Play with another agent."""
+        source = open_source(name)
+        session = Session(source.agent, episodes=source.episodes)
+        session.speed, session.playing = self.session.speed, True
+        self.show(session)
+        return self.hello()
 
     def toggle_panel(self, name: str) -> None:
-        check_panels([name])
-        shown = {*self.panels} ^ {name}
+        shown = {*self.panels} ^ {*check_panels([name])}
         self.panels = [name for name in PANELS if name in shown]
         self.update_predict()
 
@@ -249,21 +278,6 @@ class PlayServer:
         """The real game beside the dream, with its panel."""
         self.session.set_real_rollout("twin" not in self.panels)
         self.toggle_panel("twin")
-
-    def click(self, panel: str, x: float, y: float) -> None:
-        """Select the token, step or branch at a pixel of a panel."""
-        match hit_test(self.session, panel, int(x), int(y)):
-            case "token", number:
-                self.session.token = number
-            case "step", number:
-                self.session.seek(number)
-            case "branch", number:
-                self.session.select_branch(number)
-
-    def edit_token(self, code: int) -> None:
-        if self.session.token is None:
-            raise ConfigError("Select a token first: click on the token grid.")
-        self.session.edit(self.session.token, code)
 
     # Files
 
@@ -281,7 +295,7 @@ class PlayServer:
         session, nodes = self.session, nodes or self.session.cursor.path()
         name = f"{session.agent.game}-{session.place}-{session.driver}"
         path = recording.new_path(self.folder, name, "mp4")
-        frames = recording.render_nodes(session, nodes, self.panels)
+        frames = recording.render_nodes(session, nodes, ["frame", *self.panels])
         recording.save_video(frames, path, session.speed)
         recording.save_arrays(nodes, path.with_suffix(".npz"))
         return self.download(path, f"{path} and {path.stem}.npz")
@@ -301,6 +315,16 @@ class PlayServer:
     def download(self, path: Path, saved: str) -> Answer:
         self.saved = saved
         return {"kind": "file", "name": path.name, "saved": saved}, path.read_bytes()
+
+
+def check_panels(names: Sequence[str]) -> list[str]:
+    """The names of panels; ConfigError if one is unknown. The frame is always shown."""
+    unknown = [name for name in names if name not in PANELS and name != "frame"]
+    if unknown:
+        raise ConfigError(
+            f"Unknown panel {', '.join(unknown)}: choose among {', '.join(PANELS)}."
+        )
+    return [name for name in PANELS if name in names]
 
 
 def check_takes(command: str, carry_out: Callable, given: Sequence[Any]) -> None:

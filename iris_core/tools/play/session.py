@@ -7,7 +7,8 @@ The line is the current branch: from the root along each node's `next`.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -25,7 +26,6 @@ from iris_core.imagination.start import Start
 from iris_core.models.actor_critic import State as LSTMState
 from iris_core.runtime.command_line import COLDEST
 from iris_core.runtime.device import autocast_for
-from iris_core.tools.play.keys import action_of
 from iris_core.tools.play.options import Driver, Place
 from iris_core.tools.play.side_by_side import RealRollout
 from iris_core.tools.play.source import load_episode
@@ -39,7 +39,8 @@ from iris_core.tools.play.worlds import (
 
 MAX_NODES = 2500  # more than Freeway's longest episode
 PLACES = {"game": "the real game", "dream": "the dream", "replay": "a recorded episode"}
-SPEEDS = (2, 5, 10, 15, 30, 60)  # frames per second
+SPEEDS = (2, 5, 10, 15, 30, 60, 120)  # frames per second
+PALETTE = 48  # codes to paint with
 
 Episodes = Mapping[str, Sequence[Episode] | Sequence[Path]]
 
@@ -78,8 +79,9 @@ class Session:
         self.action_names = action_meanings(game)  # published agents lack them
         agent.check_game(agent.game, self.action_names)
         self.generator = torch.Generator(agent.device)
-        self.speed = 15
+        self.speed = 30
         self.seed = seed
+        self.playing, self.num_nodes = False, 0
         self.kind, self.number = next(iter(self.episodes), ""), 0
         self.token: int | None = None
         self.layer = self.head = 0
@@ -130,12 +132,14 @@ class Session:
         self.set_place("replay")
 
     def reset(self) -> None:
-        """Restart from the same frame, with the same seed."""
+        """Restart from the same frame, with the same seed; an episode that was over
+        plays again at once."""
         if self.place == "replay":
             self.recording.episode = load_episode(self.episodes[self.kind][self.number])
         self.generator.manual_seed(self.seed)
         self.real_rollout: RealRollout | None = None
-        self.playing = self.branching = False
+        self.branching = False
+        self.playing |= self.num_nodes > 0 and self.cursor.obs.end
         with self.inference():
             obs, lstm_state = self.world.start(self.seed)
             self.root = self.make_node(obs, None, None, lstm_state)
@@ -189,16 +193,14 @@ class Session:
     def play_or_pause(self) -> None:
         self.playing = not self.playing and not self.cursor.obs.end
 
-    def advance(self, keys: Iterable[str] = (), action: int | None = None) -> Node:
+    def advance(self, action: int | None = None) -> Node:
         """One step: along the line as far as it goes, and then a new one.
 
-        A human acts by the keys held down, or by an action's number, which starts a
-        branch in the middle of the line. After the end nothing happens.
+        action: a human's, which starts a branch in the middle of the line; None where
+        nothing is pressed. After the end nothing happens.
         """
         if self.driver == "agent" or self.place == "replay":
             action = None
-        elif action is None:
-            action = action_of(keys, self.action_names)
         if self.cursor.obs.end:
             self.playing = False
         elif self.cursor.next is not None and not self.branching and action is None:
@@ -331,9 +333,11 @@ class Session:
 
     # Dreams
 
-    def edit(self, token: int, code: int) -> None:
-        """Change a token of a dream's current frame: a branch starts here, or another
-        dream if this is its first frame.
+    def paint(self, token: int, code: int) -> None:
+        """Change a token of a dream's current frame.
+
+        The first change of a frame starts a branch, in which more may follow; another
+        dream starts if this is the first frame.
 
         Raises:
             ConfigError: not in a dream, or no such token or code.
@@ -351,6 +355,7 @@ class Session:
             )
         tokens = old.obs.tokens.clone()
         tokens[0, token] = code
+        self.playing = False
         if old.parent is None:
             context = torch.cat([origin.tokens[:, :-1], tokens[:, None]], dim=1)
             self.dream.origin = replace(origin, tokens=context, game=None)
@@ -359,8 +364,19 @@ class Session:
             frame = to_pixels(self.imagination.dream.restore(tokens, old.obs.past))[0]
             obs = replace(old.obs, frame=frame, tokens=tokens, prediction=None)
             node = self.make_node(obs, old.parent, old.action, old.lstm_before)
+        if old.painted and not old.children:
+            old.parent.children.remove(old)
+            self.num_nodes -= 1
+        node.painted = True
         self.cursor = old.parent
         self.add_node(node)
+
+    @property
+    def palette(self) -> list[int]:
+        """Codes to paint with: those of the frames so far, the most frequent first."""
+        seen = [node.obs.tokens[0] for node in self.cursor.path()]
+        counts = Counter(torch.cat(seen).tolist())
+        return [code for code, _ in counts.most_common(PALETTE)]
 
     def dream_from_here(self) -> None:
         """Leave the game or the recorded episode for a dream that starts here."""
@@ -398,11 +414,7 @@ class Session:
         self.real_rollout = RealRollout(self.agent, game) if on and game else None
 
     def extend_real_rollout(self) -> None:
-        """Bring the real game to the cursor; playing stops where the dream diverges."""
-        if self.real_rollout is None:
-            return
-        diverged = self.real_rollout.diverged_at is not None
-        with self.inference():
-            self.real_rollout.extend(self.cursor.path())
-        if self.real_rollout.diverged_at is not None and not diverged:
-            self.playing = False
+        """Bring the real game to the cursor."""
+        if self.real_rollout is not None:
+            with self.inference():
+                self.real_rollout.extend(self.cursor.path())

@@ -52,7 +52,7 @@ class Node:
     action: the one that led here. step, total: steps and return so far. reconstruction:
     uint8 (64, 64, 3), the decoded tokens, which the policy sees. action_probs: float32
     (num_actions,). lstm_before, lstm_state: of the policy, before and after this frame.
-    next: the child visited last.
+    painted: whether its tokens were changed by hand. next: the child visited last.
     """
 
     obs: Observation
@@ -65,6 +65,7 @@ class Node:
     lstm_before: LSTMState
     lstm_state: LSTMState
     parent: Node | None = None
+    painted: bool = False
     children: list[Node] = field(default_factory=list)
     next: Node | None = None
 
