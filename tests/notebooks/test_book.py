@@ -13,7 +13,7 @@ from lessons.build.execute import STANDS_FOR_WIDGET
 from lessons.build.series import FOLDER, SERIES, Lesson
 
 pytestmark = pytest.mark.slow
-MADE_WITH_THE_PLAYER = {"play.html"}
+MADE_WITH_THE_PLAYER = {"play.html", "player/player.css"}
 LESSONS = [pytest.param(lesson, id=lesson.file) for lesson in SERIES]
 
 
