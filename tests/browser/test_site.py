@@ -10,6 +10,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+pytest.importorskip("jupyter_book")
+
 from building import built_pages
 from lessons.build.book import FRONT, add_player
 
@@ -82,6 +85,10 @@ def test_the_front_page_plays(watched, address: str, size: str) -> None:
 
 def test_a_page_has_maths_and_a_dark_mode(watched, address: str) -> None:
     watched.goto(address + MATHS)
+    icon = watched.locator(
+        "button.theme-switch-button:visible svg, button.theme-switch-button:visible i"
+    ).first
+    assert icon.bounding_box()["width"] > 10
     watched.locator(".math mjx-container svg").first.wait_for()
     pieces = watched.locator(".math").count()
     assert watched.locator(".math mjx-container svg").count() == pieces > 50

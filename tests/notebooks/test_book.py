@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from html import unescape
 from pathlib import Path
 
 import nbformat
 import pytest
+
+pytest.importorskip("jupyter_book")
+
 from lessons.build import one_file
+from lessons.build.book import is_new
 from lessons.build.execute import STANDS_FOR_WIDGET
 from lessons.build.series import FOLDER, SERIES, Lesson
 
@@ -94,6 +99,15 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
 def test_hosts_serve_it_as_it_is(site: Path) -> None:
     assert (site / ".nojekyll").exists()
     assert not list(site.rglob("*.ipynb")) and not list(site.rglob("*.map"))
+
+
+def test_the_player_is_kept_until_something_changes(tmp_path: Path) -> None:
+    menu = tmp_path / "agents.json"
+    assert not is_new(menu, ["catch"])
+    menu.write_text('[{"name": "catch"}]')
+    assert is_new(menu, ["catch"]) and not is_new(menu, ["catch", "pong"])
+    os.utime(menu, (0, 0))
+    assert not is_new(menu, ["catch"])
 
 
 def test_the_front_page_leads_three_ways(site: Path) -> None:

@@ -8,6 +8,8 @@ jupyter-book writes a page for every notebook and for my_iris.py, from the files
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +32,10 @@ SITE = Path(__file__).with_name("site")
 FRONT = "freeway_hour"  # the agent of the front page
 TRAIN = SERIES[7]  # the lesson in which an agent is trained
 AGENTS = sorted(film.stem for film in DATA.glob("dreams/*.mp4"))
-NOT_NEEDED = ("*.map", "locales", "reports")  # of what jupyter-book writes
+# Of what jupyter-book writes. The theme's icons are in its fonts; the script that could
+# draw them as well is half of what a page would load.
+NOT_NEEDED = ("*.map", "locales", "reports", "fontawesome.js")
+ICONS = re.compile(r"<script[^>]+/fontawesome\.js[^>]*></script>")
 
 
 def write_book(folder: Path) -> list[Path]:
@@ -41,9 +46,27 @@ def write_book(folder: Path) -> list[Path]:
 
 
 def add_player(folder: Path, agents: list[str]) -> None:
-    """The player with these agents, and what makes the folder a Hugging Face Space."""
-    write_player(folder, agents)
+    """The player with these agents, and what makes the folder a Hugging Face Space.
+    Exporting takes the longest, so the player is kept beside the site, until something
+    that it is made of is newer."""
+    kept = folder.with_name(f"{folder.name}-player")
+    if not is_new(kept / "agents" / "agents.json", agents):
+        shutil.rmtree(kept, ignore_errors=True)
+        write_player(kept, agents)
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
     (folder / "README.md").write_text(SPACE)
+
+
+def is_new(menu: Path, agents: list[str]) -> bool:
+    """Whether a player's menu has these agents, and nothing has changed since."""
+    if not menu.is_file():
+        return False
+    tools = DATA.parent / "iris_core" / "tools"
+    made_of = [*tools.glob("export/*.py"), *tools.glob("play/web/*")]
+    made_of += [file for name in agents for file in DATA.glob(f"*/{name}.*")]
+    there = {entry["name"] for entry in json.loads(menu.read_text())}
+    changed = max(file.stat().st_mtime for file in made_of)
+    return there == set(agents) and menu.stat().st_mtime > changed
 
 
 def write_pages(folder: Path) -> list[Path]:
@@ -57,7 +80,10 @@ def write_pages(folder: Path) -> list[Path]:
     html = source / "_build" / "html"
     shutil.copytree(html, folder, ignore=ignore, dirs_exist_ok=True)
     (folder / ".nojekyll").touch()  # or GitHub Pages leaves out what begins with _
-    return sorted(folder.glob("*.html"))
+    pages = sorted(folder.glob("*.html"))
+    for page in pages:
+        page.write_text(ICONS.sub("", page.read_text()))
+    return pages
 
 
 def write_source(source: Path) -> None:
