@@ -47,7 +47,9 @@ def page() -> dict[str, Any]:
 def kernel(page, tmp_path_factory) -> dict[str, Any]:
     """The same of the kernel's."""
     session = make_session()
-    server = PlayServer(session, tmp_path_factory.mktemp("saved"), [*page["hello"]["panels"]])
+    server = PlayServer(
+        session, tmp_path_factory.mktemp("saved"), [*page["hello"]["panels"]]
+    )
     session.token = 0
 
     def ask(command: str, *args: Any) -> dict[str, Any]:
@@ -77,7 +79,9 @@ def test_its_answers_have_the_same_shape(page, kernel):
         assert ours.keys() == theirs.keys()
         for name in ours:
             assert shape(ours[name]) == shape(theirs[name]), name
-        names = [[p["name"] for p in each[answer]["pictures"]] for each in (page, kernel)]
+        names = [
+            [p["name"] for p in each[answer]["pictures"]] for each in (page, kernel)
+        ]
         assert sorted(names[0]) == sorted(names[1])
 
 
