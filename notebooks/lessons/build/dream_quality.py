@@ -56,9 +56,14 @@ class Run(NamedTuple):
 
 
 class World(Protocol):
-    """B plays side by side. tokens: (B, K), of the current frames."""
+    """B plays side by side. tokens: (B, K), of the current frames, and what they
+    decode to, (B, 3, 64, 64)."""
 
-    tokens: Tensor
+    @property
+    def tokens(self) -> Tensor: ...
+
+    @property
+    def frames(self) -> Tensor: ...
 
     def step(self, actions: Tensor) -> np.ndarray:
         """Take actions (B,); returns ends, bool (B,)."""
@@ -79,6 +84,10 @@ class Dreams:
     def tokens(self) -> Tensor:
         return self.env.tokens
 
+    @property
+    def frames(self) -> Tensor:
+        return self.env.frames
+
     def step(self, actions: Tensor) -> np.ndarray:
         return self.env.step(actions)[2].cpu().numpy()
 
@@ -98,8 +107,10 @@ class Games:
         self.ends = np.zeros(len(starts), bool)
         self.look()
 
+    @torch.no_grad()
     def look(self) -> None:
         self.tokens = self.tokenizer.tokenize(to_frames(np.stack(self.pixels)))
+        self.frames = self.tokenizer.decode(self.tokens)
 
     def step(self, actions: Tensor) -> np.ndarray:
         for i in np.flatnonzero(~self.ends):
@@ -149,14 +160,14 @@ class Policy:
 
 
 @torch.no_grad()
-def play(agent: Agent, world: World, player: Keys | Policy, steps: int) -> list[Run]:
+def play(world: World, player: Keys | Policy, steps: int) -> list[Run]:
     """Everything a player sees in some worlds side by side."""
     tokens, ends = [world.tokens], [np.zeros(len(world.tokens), bool)]
-    shown = [agent.tokenizer.decode(world.tokens)]
+    shown = [world.frames]
     for _ in range(steps):
         ends.append(ends[-1] | world.step(player.act(shown[-1])))
         tokens.append(world.tokens)
-        shown.append(agent.tokenizer.decode(world.tokens))
+        shown.append(world.frames)
         if ends[-1].all():
             break
     frames = to_pixels(torch.stack(shown, 1))
@@ -186,7 +197,7 @@ def measure(agent: Agent, starts: Sequence[Start], seed: int) -> Quality:
     num, n = agent.num_actions, len(starts)
     with autocast_for(agent.config, agent.device):
         runs = [
-            play(agent, world, player, STEPS)
+            play(world, player, STEPS)
             for world, player in (
                 (Dreams(agent, starts, seed), Policy(agent, starts, seed)),
                 (Dreams(agent, starts, seed + 1), Keys(num, n, seed)),
