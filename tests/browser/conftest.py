@@ -36,17 +36,31 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+DESK = {"viewport": {"width": 1280, "height": 1400}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+
 @pytest.fixture
 def page(browser: Browser, request) -> Iterator[Page]:
     """A page whose last state is kept as a picture, and whose errors fail the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1400})
+    yield from open_page(browser, request.node.name, **DESK)
+
+
+@pytest.fixture
+def phone(browser: Browser, request) -> Iterator[Page]:
+    """The same, as wide as a phone, with a finger."""
+    yield from open_page(browser, request.node.name, is_mobile=True, **PHONE)
+
+
+def open_page(browser: Browser, name: str, **options) -> Iterator[Page]:
+    context = browser.new_context(**options)
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{request.node.name}.png", full_page=True)
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
     context.close()
     assert not [error for error in errors if "iris" in error or "player" in error]
 

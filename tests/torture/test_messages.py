@@ -16,7 +16,7 @@ from playing import make_session, served_page
 from torturing import mutate
 
 from iris_core.tools.play.page import PageServer
-from iris_core.tools.play.render import PANELS
+from iris_core.tools.play.panels import PANELS
 from iris_core.tools.play.server import PlayServer
 
 NUMBERS = [0, 1, 2, -1, 0.5, -0.0, 1e308, 2**31, 2**70, -(2**63), math.nan, math.inf]

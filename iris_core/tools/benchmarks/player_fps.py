@@ -25,7 +25,7 @@ from iris_core.tools.benchmarks import browser
 from iris_core.tools.benchmarks.browser import wait
 from iris_core.tools.benchmarks.parts import with_bar
 from iris_core.tools.benchmarks.timing import Part, machine, timed
-from iris_core.tools.play.render import PANELS
+from iris_core.tools.play.panels import PANELS
 from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import SPEEDS, Session
 from iris_core.tools.play.source import open_source
@@ -34,8 +34,8 @@ AGENT = "agent.safetensors"
 REPEATS, FRAMES = 20, 200  # of a part timed alone; of a dream on the page
 CELL = """
 from iris_core.tools.play import play
-player = play({agent!r}, panels=("frame",))
-player.session.speed = {speed}
+player = play({agent!r}, panels=())
+player.session.speed, player.session.playing = {speed}, False
 player"""
 
 Times = dict[str, float]  # milliseconds, or frames a second
@@ -84,10 +84,8 @@ def endless_agent() -> Agent:
 
 def kernel_parts(session: Session) -> Times:
     """Milliseconds of the model's step and of the drawing."""
-    frame = PlayServer(session, Path(), ["frame"])
-    everything = PlayServer(
-        session, Path(), [name for name in PANELS if name != "timeline"]
-    )
+    frame = PlayServer(session, Path(), [])
+    everything = PlayServer(session, Path(), list(PANELS))
 
     def step() -> None:
         if session.cursor.obs.end:

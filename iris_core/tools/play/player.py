@@ -14,7 +14,6 @@ from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.source import open_source
 
-
 WEB = Path(__file__).with_name("web")
 MODULES = ("keys.js", "panels.js", "player.js")  # each may import those before it
 

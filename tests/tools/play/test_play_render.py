@@ -5,7 +5,7 @@ import pytest
 from playing import make_session
 
 from iris_core.config import ConfigError
-from iris_core.tools.play.render import PANELS, hit_test, render
+from iris_core.tools.play.render import PANELS, render
 from iris_core.tools.play.session import Session
 
 
@@ -72,14 +72,3 @@ def test_the_selected_token_has_a_box():
 def test_unknown_panels_are_named():
     with pytest.raises(ConfigError, match="Unknown panel moon: choose among frame, "):
         render(make_branches(), ["moon"])
-
-
-def test_a_click_finds_its_token_step_or_branch():
-    session = make_branches()
-    assert hit_test(session, "tokens", 70, 70) == ("token", 5)
-    assert hit_test(session, "tokens", 255, 255) == ("token", 15)
-    assert hit_test(session, "timeline", 0, 5) == ("step", 0)
-    assert hit_test(session, "timeline", 511, 5) == ("step", 3)
-    assert hit_test(session, "tree", 100, 20) == ("branch", 0)
-    assert hit_test(session, "tree", 100, 80) == ("branch", 1)
-    assert hit_test(session, "policy", 1, 1) is None

@@ -48,9 +48,10 @@ def test_a_video_decodes_to_what_was_shown(server, tmp_path):
         ("temperature", [None]),
         ("policy_temperature", [0]),
         ("layer", [-1]),
-        ("act", []),
+        ("seek", []),
         ("next", ["ArrowLeft"]),
-        ("click", ["tokens", "1", 1]),
+        ("paint", [1]),
+        ("token", ["1"]),
         ("look", [1]),
     ],
 )
@@ -59,14 +60,14 @@ def test_what_a_command_cannot_be_given(server, command, given):
     header, _ = server.answer({"do": command, "args": given})
     assert header["kind"] == "error" and "cannot be given" in header["text"]
     assert send(server, "look") == before
-    assert send(server, "step", [], None)["step"] == 1  # as the page sends it
+    assert send(server, "step", None)["step"] == 1  # as the page sends it
 
 
 def test_an_answer_is_json_and_pixels(server):
     header, data = server.answer({"do": "look"})
     json.dumps(header)
     first = header["pictures"][0]
-    assert (first["panel"], first["height"], first["width"]) == ("frame", 64, 64)
+    assert (first["name"], first["height"], first["width"]) == ("frame", 64, 64)
     rgba = np.frombuffer(data[: 64 * 64 * 4], np.uint8).reshape(64, 64, 4)
     assert np.array_equal(rgba[..., :3], server.session.cursor.obs.frame)
     assert (rgba[..., 3] == 255).all()
@@ -78,6 +79,8 @@ def test_hello_says_what_the_page_needs(server):
     header, _ = server.answer({"do": "hello"})
     assert header["actions"] == ["NOOP", "LEFT", "RIGHT"]
     assert header["keys"]["LEFT"] == ["ArrowLeft", "a"]
+    assert header["buttons"] == {"NOOP": [], "LEFT": ["LEFT"], "RIGHT": ["RIGHT"]}
+    assert header["places"] == ["dream", "game"]  # there are no recorded episodes
     assert header["commands"]["p"][0] == "play"
     json.dumps(header)
 
@@ -96,11 +99,33 @@ def test_a_paused_page_gets_no_new_frames(server):
     assert send(server, "next")["step"] == 1
 
 
-def test_held_keys_arrive(server):
+def test_actions_arrive(server):
     send(server, "driver")
-    assert send(server, "step", ["ArrowRight"])["action"] == "RIGHT"
-    assert send(server, "step", [], 1)["action"] == "LEFT"
-    assert send(server, "act", 2)["action"] == "RIGHT"
+    assert send(server, "step", 2)["action"] == "RIGHT"
+    assert send(server, "step", 1)["action"] == "LEFT"
+    assert send(server, "step", None)["action"] == "NOOP"
+    header, _ = server.answer({"do": "step", "args": [3]})
+    assert "Action 3 does not exist" in header["text"]
+
+
+def test_of_two_pages_the_last_one_used_sets_the_pace(server):
+    def ask(view: str, command: str) -> dict:
+        return server.answer({"do": command, "view": view})[0]["state"]
+
+    assert ask("one", "play")["playing"]
+    assert ask("one", "next")["step"] == 1
+    assert ask("two", "next")["step"] == 1  # it shows what the other plays
+    assert ask("one", "next")["step"] == 2
+    assert ask("two", "back")["step"] == 1
+    ask("two", "play")
+    assert ask("two", "next")["step"] == 2
+    assert ask("one", "next")["step"] == 2
+
+
+def test_a_page_that_is_gone_leaves_the_pace_to_the_other(server, monkeypatch):
+    server.answer({"do": "play", "view": "gone"})
+    monkeypatch.setattr("iris_core.tools.play.server.AWAY", 0.0)
+    assert server.answer({"do": "next", "view": "here"})[0]["state"]["step"] == 1
 
 
 def test_controls(server):
@@ -114,21 +139,35 @@ def test_controls(server):
     assert send(server, "step")["branches"] == 2
     assert send(server, "earlier")["branch"] == 1
     assert send(server, "later")["branch"] == 2
-    assert send(server, "faster")["speed"] == 30
-    assert send(server, "slower")["speed"] == 15
+    assert send(server, "faster")["speed"] == 60
+    assert send(server, "slower")["speed"] == 30
     assert send(server, "temperature", 0.5)["temperature"] == 0.5
     assert send(server, "policy_temperature", 2)["policy_temperature"] == 2
     assert send(server, "seed", 7)["seed"] == 7
-    assert send(server, "panel", "tokens")["panels"] == ["frame", "tokens", "policy"]
-    assert send(server, "click", "tokens", 70, 70)["token"] == 5
-    code = (send(server, "look")["code"] + 1) % 32
-    assert send(server, "code", code)["code"] == code
+    assert send(server, "panel", "tokens")["panels"] == ["tokens", "policy"]
+    assert send(server, "token", 5)["token"] == 5
+    send(server, "step")
+    send(server, "paint", 5, 7)
+    assert int(server.session.cursor.obs.tokens[0, 5]) == 7
+    assert send(server, "select", 0)["branch"] == 1
     assert send(server, "place", "game")["place"] == "game"
     assert send(server, "here")["place"] == "dream"
     assert send(server, "twin")["twin"]
     assert send(server, "head", 1)["head"] == 1
     assert send(server, "layer", 9)["layer"] == 9
     assert send(server, "reset")["step"] == 0
+
+
+def test_another_agent_is_opened(server):
+    header, _ = server.answer({"do": "agent", "args": ["catch"], "view": "a"})
+    assert header["kind"] == "hello" and header["view"] == "a"
+    assert header["grid"] == 8 and header["game"] == "Catch"
+    state = send(server, "look")
+    assert state["playing"] and state["step"] == 0
+    assert send(server, "step")["step"] == 1
+    header, _ = server.answer({"do": "agent", "args": ["moon"]})
+    assert header["kind"] == "error" and "moon" in header["text"]
+    assert send(server, "look")["step"] == 1
 
 
 def test_errors_are_answers(server):

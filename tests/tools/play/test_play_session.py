@@ -17,7 +17,7 @@ from iris_core.imagination.introspection import Imagination, attention
 from iris_core.imagination.start import find_start
 from iris_core.pretrained import to_published
 from iris_core.runtime.run_folder import Run
-from iris_core.tools.play.keys import BUTTONS, COMMANDS, action_of, buttons_of, key_map
+from iris_core.tools.play.keys import BUTTONS, COMMANDS, buttons_of, key_map
 from iris_core.tools.play.session import MAX_NODES, Session
 from iris_core.tools.play.side_by_side import DIVERGED, RealRollout, divergence
 from iris_core.tools.play.source import open_source
@@ -57,31 +57,16 @@ def reconstructed(session: Session, pixels: list[np.ndarray]) -> list[np.ndarray
 # Keys
 
 
-@pytest.mark.parametrize(
-    ("held", "action"),
-    [
-        ([], None),
-        (["q"], None),
-        (["ArrowRight"], "RIGHT"),
-        (["d"], "RIGHT"),
-        ([" "], "FIRE"),
-        (["a", " "], "LEFTFIRE"),
-        (["ArrowUp", "ArrowLeft"], "LEFT"),  # Pong knows no UP
-    ],
-)
-def test_keys_become_actions(held, action):
-    found = action_of(held, PONG)
-    assert found == (None if action is None else PONG.index(action))
-
-
-def test_a_key_without_its_action_is_none():
-    assert action_of(["ArrowUp"], PONG) is None
+def test_a_game_has_the_keys_of_its_buttons():
     assert key_map(["NOOP", "UP"]) == {"UP": ["ArrowUp", "w"]}
+    assert key_map(["action 0", "action 1"])["action 1"] == ["1"]
 
 
-def test_actions_without_a_name_have_digits():
-    names = [f"action {i}" for i in range(3)]
-    assert action_of(["2"], names) == 2
+def test_keys_follow_the_eye():
+    keys = key_map(PONG, "Pong")
+    assert keys["RIGHT"] == ["ArrowRight", "d", "ArrowUp", "w"]
+    assert keys["LEFT"] == ["ArrowLeft", "a", "ArrowDown", "s"]
+    assert key_map(PONG, "Breakout")["RIGHT"] == ["ArrowRight", "d"]
 
 
 def test_an_actions_name_is_split_into_buttons():
@@ -157,23 +142,38 @@ def test_another_start():
 
 def test_who_plays_can_change_at_any_moment():
     session = make_session(place="game", driver="human")
-    assert session.advance(["ArrowLeft"]).action == 1
+    assert session.advance(1).action == 1
     assert session.advance().action == 0
     session.set_driver("agent")
     fresh = make_session(place="game")
     before = session.cursor.lstm_state
-    assert session.advance(["ArrowLeft"]).action in (0, 1, 2)
+    assert session.advance(1).action in (0, 1, 2)
     other = fresh.cursor.lstm_state
     assert not torch.equal(before[0], other[0])  # it saw what was played
 
 
 def test_an_action_by_its_number():
     session = make_session(place="game", driver="human")
-    assert session.advance(action=2).action == 2
+    assert session.advance(2).action == 2
     session.act(1)
     assert session.cursor.action == 1
     with pytest.raises(ConfigError, match="Action 3 does not exist; there are 3"):
         session.act(3)
+
+
+def test_a_new_start_plays_on_where_something_played():
+    session = make_session(place="game")
+    session.new_start()
+    assert not session.playing
+    session.playing = True
+    session.reset()
+    assert session.playing
+    while not session.cursor.obs.end:
+        session.advance()
+    session.advance()
+    assert not session.playing
+    session.new_start()
+    assert session.playing
 
 
 def test_nothing_after_the_end():
@@ -276,7 +276,7 @@ def test_a_published_checkpoint_knows_its_actions_names(tmp_path):
     found = open_source(tmp_path / "Breakout.pt")
     session = Session(found.agent, driver="human")
     assert session.action_names == ["NOOP", "FIRE", "RIGHT", "LEFT"]
-    node = session.advance([" "])
+    node = session.advance(1)
     assert node.action == 1 and node.obs.prediction is not None
     assert len(node.obs.past) == 1
 
@@ -305,14 +305,14 @@ def test_a_game_goes_back_to_any_moment(monkeypatch):
     """From a state that was saved now and then, playing the actions again."""
     monkeypatch.setattr("iris_core.tools.play.worlds.SAVE_EVERY", 5)
     session = make_session(place="game", driver="human")
-    moves = [["ArrowLeft"], ["ArrowRight"], ["ArrowRight"], []] * 4
-    for held in moves:
-        session.advance(held)
+    moves = [1, 2, 2, None] * 4
+    for action in moves:
+        session.advance(action)
     before = frames(session)
     session.seek(8)
     session.branch()
-    for held in moves[8:]:
-        session.advance(held)
+    for action in moves[8:]:
+        session.advance(action)
     assert same(frames(session), before)
     assert len(session.leaves) == 2
 
@@ -327,7 +327,7 @@ def test_a_dream_branches(mode):
     session.set_driver("human")
     session.advance()  # no key: along the line
     assert len(session.leaves) == 1
-    session.advance(["ArrowLeft"])
+    session.advance(1)
     assert len(session.leaves) == 2
     for _ in range(3):
         session.advance()
@@ -356,7 +356,7 @@ def test_a_token_is_changed_and_dreamed_on_from(mode, step):
     session.seek(step)
     old = session.cursor
     code = (int(old.obs.tokens[0, 5]) + 1) % 32
-    session.edit(5, code)
+    session.paint(5, code)
     new = session.cursor
     assert new.step == step and int(new.obs.tokens[0, 5]) == code
     changed = (new.obs.frame != old.obs.frame).any(-1)
@@ -368,13 +368,39 @@ def test_a_token_is_changed_and_dreamed_on_from(mode, step):
         assert np.array_equal(session.root.obs.frame, old.path()[0].obs.frame)
 
 
+def test_what_is_painted_before_the_next_step_is_one_branch():
+    session = make_session(steps=6)
+    session.seek(4)
+    old = session.cursor
+    for token in (5, 6, 7):
+        session.paint(token, 3)
+    assert len(session.leaves) == 2 and session.num_nodes == 8
+    assert session.cursor.obs.tokens[0, 5:8].tolist() == [3, 3, 3]
+    assert old in old.parent.children
+    session.advance()
+    session.back()
+    session.paint(0, 3)  # a step was taken from the painted frame: it stays
+    assert len(session.leaves) == 3
+
+
+def test_the_palette_has_what_was_seen():
+    session = make_session(steps=4)
+    seen = {int(code) for node in session.line for code in node.obs.tokens[0]}
+    assert set(session.palette) <= seen and len(session.palette) > 1
+    counts = [
+        sum(int((node.obs.tokens == code).sum()) for node in session.line)
+        for code in session.palette
+    ]
+    assert counts == sorted(counts, reverse=True)
+
+
 def test_a_token_that_can_not_be_changed():
     session = make_session()
     with pytest.raises(ConfigError, match="no token 16 with code 1: a frame has 16"):
-        session.edit(16, 1)
+        session.paint(16, 1)
     session.set_place("game")
     with pytest.raises(ConfigError, match="dream on from here first"):
-        session.edit(0, 0)
+        session.paint(0, 0)
 
 
 def test_a_dream_from_the_present():
@@ -409,8 +435,8 @@ def test_the_tree_stays_bounded():
 def test_the_real_game_plays_the_dreams_actions():
     session = make_session(driver="human", seed=3)
     session.set_real_rollout(True)
-    for held in (["ArrowLeft"], ["ArrowLeft"], ["ArrowRight"]):
-        session.advance(held)
+    for action in (1, 1, 2):
+        session.advance(action)
     session.extend_real_rollout()
     rollout = session.real_rollout
     game = make_session(place="game").game.env
@@ -421,23 +447,22 @@ def test_the_real_game_plays_the_dreams_actions():
     session.seek(1)
     session.extend_real_rollout()
     assert len(rollout.frames) == 4  # a step back forgets nothing
-    session.advance(["ArrowRight"])
+    session.advance(2)
     session.extend_real_rollout()
     real = [game.set_state(session.root.obs.game)]
     real += [game.step(action)[0] for action in (1, 2)]
     assert same(rollout.frames, reconstructed(session, real))
 
 
-def test_divergence_stops_the_play():
+def test_divergence_is_told_and_the_play_goes_on():
     session = make_session()
     session.set_real_rollout(True)
     session.playing = True
-    while session.playing and session.cursor.step < 20:
+    for _ in range(20):
         session.advance()
         session.extend_real_rollout()
     rollout = session.real_rollout
-    assert rollout.diverged_at is not None
-    assert not session.playing
+    assert rollout.diverged_at is not None and session.playing
     assert min(rollout.divergence[rollout.diverged_at :][:3]) > DIVERGED
 
 

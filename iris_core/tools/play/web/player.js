@@ -21,11 +21,11 @@ const PLACES = { dream: "the dream", game: "the real game", replay: "recorded ep
 // shown in those places alone, and what the backend can't do not at all.
 const HTML = `
 <div class="row top">
-  <button data-part="menu" data-action="menu" title="another game"></button>
+  <button data-part="menu" data-do="menu" title="another game"></button>
   <select name="place" title="where"></select>
   <span class="status" data-part="status"></span>
-  <button data-action="zoom" title="size (z)">size</button>
-  <button data-action="full" title="full screen">full screen</button>
+  <button data-do="zoom" title="size (z)">size</button>
+  <button data-do="full" title="full screen">full screen</button>
 </div>
 <div class="menu" data-part="agents" hidden></div>
 <pre class="error" data-part="error" hidden></pre>
@@ -47,7 +47,7 @@ const HTML = `
       <button data-command="slower" title="slower (−)">−</button>
       <span class="speed" data-part="speed"></span>
       <button data-command="faster" title="faster (+)">+</button>
-      <button data-command="new" title="another start (f)">new start</button>
+      <button data-command="new" title="another start (f)">new</button>
       <button data-command="reset" title="the same start (r)">again</button>
     </div>
     <div class="row pads" data-part="pads" data-in="dream game"></div>
@@ -198,7 +198,8 @@ class Player {
     const sent = this.inFlight.shift();
     if (header.kind === "hello") this.onHello(header);
     if (header.kind === "frame") this.measure(header.ms, sent, answered);
-    if (header.kind === "error") this.showError(header.text);
+    if (header.kind === "lost") this.playing = false; // nobody is there to be asked
+    if (["error", "lost"].includes(header.kind)) this.showError(header.text);
     if (header.kind === "file") this.addDownload(header, buffer);
     if (["error", "file"].includes(header.kind)) this.queue.push({ do: "look" });
     if (header.kind === "hello" && sent?.command === "agent") this.queue.push({ do: "look" });
@@ -478,7 +479,7 @@ class Player {
     const { pads, choices } = this.parts;
     pads.replaceChildren();
     for (const [button, names] of Object.entries(keys)) {
-      const pad = make("button", pads, { className: `pad ${button.toLowerCase()}` });
+      const pad = make("button", pads, { className: "pad" });
       pad.dataset.button = button;
       make("span", pad, { textContent: button });
       make("kbd", pad, { textContent: names.map(keyLabel).join(" ") });
@@ -561,15 +562,15 @@ class Player {
   // Buttons, inputs, keys
 
   onClick(event) {
-    const target = event.target.closest("[data-command], [data-action], [data-agent], [data-code]");
+    const target = event.target.closest("[data-command], [data-do], [data-agent], [data-code]");
     this.touch();
     if (!["INPUT", "SELECT", "SUMMARY"].includes(event.target.tagName)) {
       this.root.focus({ preventScroll: true }); // so that the space bar reaches the game
     }
     if (!target) return;
-    const { command, action, agent, code } = target.dataset;
+    const { command, do: own, agent, code } = target.dataset;
     if (command) this.command(command);
-    if (action) this[action]();
+    if (own) this[own]();
     if (agent) this.open(agent);
     if (code) {
       this.brush = this.brush === Number(code) ? null : Number(code);

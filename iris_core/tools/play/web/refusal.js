@@ -1,0 +1,1 @@
+export class Refusal extends Error {} // a sentence for whoever plays
