@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from iris_core.tools.benchmarks import browser
@@ -40,29 +36,12 @@ RECORD = """([frames]) => new Promise((done) => {
 })"""
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """No line on the terminal for every file."""
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A folder's address on this machine, as `python -m http.server` serves it."""
-    handler = partial(QuietHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-    thread.join()
-
-
 def measure_page(folder: Path) -> dict[str, float]:
     """Of the first agent in a player's folder."""
     from playwright.sync_api import sync_playwright
 
     chromium = browser.find_chromium()
-    with served(folder) as address, sync_playwright() as driver:
+    with browser.serve_folder(folder) as address, sync_playwright() as driver:
         window = driver.chromium.launch(executable_path=chromium, args=browser.FLAGS)
         try:
             page = window.new_page()

@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from iris_core.config.setting import ConfigError
 from iris_core.tools.export.runtime import write_runtime
-from iris_core.tools.export.write import write_agent
+from iris_core.tools.export.write import export
 
 WEB = Path(__file__).resolve().parents[1] / "play" / "web"
-IN_MENU = ("name", "title", "present", "flashes")
+IN_MENU = ("title", "present", "flashes")
 SPACE = """\
 ---
 title: Play inside a world model's dream
@@ -48,27 +49,37 @@ def write_player(folder: Path, sources: Sequence[str | Path]) -> None:
     Raises:
         ConfigError: no such agent, two of one name, or no runtime for the browser.
     """
+    names = [Path(source).stem for source in sources]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigError(f"Two agents are called {twice}: give them different names.")
     write_runtime(folder / "ort")
     player = folder / "player"
     player.mkdir(parents=True, exist_ok=True)
     for file in (*WEB.glob("*.js"), WEB / "player.css"):
         shutil.copyfile(file, player / file.name)
     shutil.copyfile(WEB / "play.html", folder / "play.html")
-    cards = []
-    for source in sources:
-        name = Path(source).stem
-        cards.append(write_agent(source, folder / "agents" / name, compact=True))
-    cards.sort(key=holds, reverse=True)
-    menu = json.dumps([menu_entry(card) for card in cards])
-    (folder / "agents" / "agents.json").write_text(menu, "utf-8")
+    agents = folder / "agents"
+    menu = []
+    for name, source in zip(names, sources, strict=True):
+        own = agents / name
+        export(source, own, compact=True)
+        menu.append(menu_entry(own))
+    menu.sort(key=holds, reverse=True)
+    (agents / "agents.json").write_text(json.dumps(menu), "utf-8")
 
 
-def holds(card: Mapping[str, Any]) -> float:
+def menu_entry(agent: Path) -> dict[str, Any]:
+    """What the menu says of the agent in a folder, whose name is that of the folder."""
+    card = json.loads((agent / "agent.json").read_text("utf-8"))
+    picture = f"agents/{agent.name}/{card['picture']}"
+    return {name: card[name] for name in IN_MENU} | {
+        "name": agent.name,
+        "picture": picture,
+    }
+
+
+def holds(entry: Mapping[str, Any]) -> float:
     """How well a dream keeps what is played with, whoever plays; -1 if not measured."""
-    present = card["present"]
+    present = entry["present"]
     return min(present["agent"], present["human"]) if present else -1.0
-
-
-def menu_entry(card: Mapping[str, Any]) -> dict[str, Any]:
-    picture = f"agents/{card['name']}/{card['picture']}"
-    return {name: card[name] for name in IN_MENU} | {"picture": picture}
