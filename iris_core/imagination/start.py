@@ -13,6 +13,7 @@ from iris_core.agent import Agent
 from iris_core.data.frames import to_frames
 from iris_core.envs import Game, make_env
 from iris_core.envs.game import State as GameState
+from iris_core.imagination.introspection import SeededSampler
 from iris_core.models.actor_critic import State
 
 WARM_UP = 60  # steps of play, at most, before a dream's first frame
@@ -38,15 +39,12 @@ def find_start(agent: Agent, seed: int) -> Start:
     env = make_env(agent.config.env, "test")
     rng = np.random.default_rng(seed)
     length, patience = int(rng.integers(WARM_UP + 1)), PATIENCE
-    generator = torch.Generator(agent.device).manual_seed(seed)
-
-    def sample(logits: Tensor) -> int:
-        return int(torch.multinomial(logits.softmax(-1), 1, generator=generator))
-
+    sampler = SeededSampler(agent.device)
+    sampler.seed(seed)
     while True:
         walk = Walk(agent, env, seed)
         while walk.length < length + patience * walk.stands_still:
-            if not walk.step(sample):
+            if not walk.step(lambda logits: int(sampler(logits))):
                 break
         else:
             return walk.start()
@@ -86,11 +84,11 @@ class Walk:
 
     @torch.no_grad()
     def step(self, choose: Callable[[Tensor], int]) -> bool:
-        """Take the action that is chosen by the policy's logits (num_actions,); returns
-        whether the game goes on."""
+        """Take the action that is chosen by the policy's logits (1, num_actions);
+        returns whether the game goes on."""
         seen = self.agent.tokenizer.decode(self.tokens[-1])
         logits, _, self.lstm_state = self.agent.actor_critic(seen, self.lstm_state)
-        self.actions.append(choose(logits[0]))
+        self.actions.append(choose(logits))
         pixels, _, terminated, truncated, _ = self.env.step(self.actions[-1])
         self.tokens.append(tokenize(self.agent, pixels))
         return not (terminated or truncated)
