@@ -91,9 +91,10 @@ class WorldModel(BaseWorldModel):
 
     def positions(self, start: int, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`token_positions` of tokens (B, L) that follow `start` others."""
-        return token_positions(
-            start, tokens.shape[1], self.tokens_per_block, tokens.device
-        )
+        find = token_positions
+        if torch.compiler.is_exporting():  # lengths that vary can't be looked up
+            find = token_positions.__wrapped__  # type: ignore[assignment]
+        return find(start, tokens.shape[1], self.tokens_per_block, tokens.device)
 
     def prefill(self, past: Sequence[Tensor], tokens: Tensor, cache: KVCache) -> None:
         # The last token waits for the action and passes together with it: K passes a
@@ -150,15 +151,18 @@ def token_positions(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Indices (int64, from 0) into tokens start ... start + length - 1: the frame
     tokens, the actions, and the positions that predict a frame token."""
-    at = torch.arange(start, start + length) % tokens_per_block
-    is_action = at == tokens_per_block - 1
-    # The action predicts the next frame's first token, so the last frame token has
-    # nothing left to predict
-    silent = at == tokens_per_block - 2
-    frame, action, predicts = (
-        mask.nonzero().flatten().to(device) for mask in (~is_action, is_action, ~silent)
-    )
-    return frame, action, predicts
+    k, stop = tokens_per_block - 1, start + length
+
+    def frame_tokens(start: int, stop: int) -> Tensor:
+        # Of the n positions before one, n // tokens_per_block are actions
+        nth = torch.arange(start - start // (k + 1), stop - stop // (k + 1))
+        return nth + nth // k - start
+
+    blocks = torch.arange(start // (k + 1), stop // (k + 1))
+    # A position predicts what comes next, if that is a frame token
+    frame, predicts = frame_tokens(start, stop), frame_tokens(start + 1, stop + 1)
+    action = blocks * (k + 1) + k - start
+    return frame.to(device), action.to(device), predicts.to(device)
 
 
 def head(embed_dim: int, outputs: int) -> nn.Sequential:
