@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ def find_start(agent: Agent, seed: int) -> Start:
     while True:
         walk = Walk(agent, env, seed)
         while walk.length < length + patience * walk.stands_still:
-            if not walk.step(lambda logits: int(sampler(logits))):
+            if not walk.step(int(sampler(walk.look()))):
                 break
         else:
             return walk.start()
@@ -55,9 +55,11 @@ def start_after(agent: Agent, seed: int, actions: Sequence[int]) -> Start | None
     """The moment after some actions on a game that a seed began; None if the game was
     over before."""
     walk = Walk(agent, make_env(agent.config.env, "test"), seed)
-    if all(walk.step(lambda _, action=action: action) for action in actions):
-        return walk.start()
-    return None
+    for action in actions:
+        walk.look()
+        if not walk.step(action):
+            return None
+    return walk.start()
 
 
 class Walk:
@@ -83,13 +85,16 @@ class Walk:
         return len(self.tokens) < 2 or torch.equal(self.tokens[-1], self.tokens[-2])
 
     @torch.no_grad()
-    def step(self, choose: Callable[[Tensor], int]) -> bool:
-        """Take the action that is chosen by the policy's logits (1, num_actions);
-        returns whether the game goes on."""
+    def look(self) -> Tensor:
+        """The policy's logits in the current frame, (1, num_actions)."""
         seen = self.agent.tokenizer.decode(self.tokens[-1])
         logits, _, self.lstm_state = self.agent.actor_critic(seen, self.lstm_state)
-        self.actions.append(choose(logits))
-        pixels, _, terminated, truncated, _ = self.env.step(self.actions[-1])
+        return logits
+
+    def step(self, action: int) -> bool:
+        """Take an action after a look; returns whether the game goes on."""
+        self.actions.append(action)
+        pixels, _, terminated, truncated, _ = self.env.step(action)
         self.tokens.append(tokenize(self.agent, pixels))
         return not (terminated or truncated)
 

@@ -204,11 +204,9 @@ def measure(agent: Agent, starts: Sequence[Start], seed: int) -> Quality:
         ]
     shares = [np.mean([is_good(agent.game, run) for run in each]) for each in runs]
     dreams = runs[0] + runs[1]
-    return Quality(
-        *(float(share) for share in shares),
-        ended=float(np.mean([run.over for run in dreams])),
-        flashing=float(np.mean([flashes(run.frames) for run in dreams])),
-    )
+    ended = np.mean([run.over for run in dreams])
+    flashing = np.mean([flashes(run.frames) for run in dreams])
+    return Quality(*map(float, (*shares, ended, flashing)))
 
 
 def is_good(game: str, run: Run) -> bool:

@@ -83,7 +83,7 @@ def candidates(agent: Agent) -> list[Candidate]:
     for seed in range(PLAYS):
         sampler.seed(seed)
         walk = Walk(agent, env, seed)
-        while walk.length < LONG and walk.step(lambda logits: int(sampler(logits))):
+        while walk.length < LONG and walk.step(int(sampler(walk.look()))):
             if walk.length % EVERY == 0 and is_lively(agent, walk):
                 actions = Recorded(seed, list(walk.actions))
                 found.append(Candidate(actions, walk.start()))

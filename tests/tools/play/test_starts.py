@@ -94,7 +94,8 @@ def test_replaying_leads_to_the_same_moment() -> None:
     agent = make_agent()
     walk = Walk(agent, make_env(agent.config.env, "test"), seed=4)
     for action in (1, 2, 2, 0, 1):
-        assert walk.step(lambda _, action=action: action)
+        walk.look()
+        assert walk.step(action)
     first = walk.start()
     start = replay_start(agent, Recorded(4, [1, 2, 2, 0, 1]))
     assert start.game == first.game
