@@ -55,9 +55,9 @@ def start_after(agent: Agent, seed: int, actions: Sequence[int]) -> Start | None
     """The moment after some actions on a game that a seed began; None if the game was
     over before."""
     walk = Walk(agent, make_env(agent.config.env, "test"), seed)
-    if all(walk.step(lambda _, action=action: action) for action in actions):
-        return walk.start()
-    return None
+    left = iter(actions)
+    goes_on = all(walk.step(lambda _: next(left)) for _ in actions)
+    return walk.start() if goes_on else None
 
 
 class Walk:

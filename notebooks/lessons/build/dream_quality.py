@@ -202,13 +202,14 @@ def measure(agent: Agent, starts: Sequence[Start], seed: int) -> Quality:
                 (Games(agent, starts), Keys(num, n, seed)),
             )
         ]
-    shares = [np.mean([is_good(agent.game, run) for run in each]) for each in runs]
+    good = [share([is_good(agent.game, run) for run in each]) for each in runs]
     dreams = runs[0] + runs[1]
-    return Quality(
-        *(float(share) for share in shares),
-        ended=float(np.mean([run.over for run in dreams])),
-        flashing=float(np.mean([flashes(run.frames) for run in dreams])),
-    )
+    over = share([run.over for run in dreams])
+    return Quality(*good, over, share([flashes(run.frames) for run in dreams]))
+
+
+def share(found: Sequence[bool]) -> float:
+    return float(np.mean(found))
 
 
 def is_good(game: str, run: Run) -> bool:
