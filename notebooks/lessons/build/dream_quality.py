@@ -204,8 +204,14 @@ def measure(agent: Agent, starts: Sequence[Start], seed: int) -> Quality:
         ]
     good = [share([is_good(agent.game, run) for run in each]) for each in runs]
     dreams = runs[0] + runs[1]
-    over = share([run.over for run in dreams])
-    return Quality(*good, over, share([flashes(run.frames) for run in dreams]))
+    return Quality(
+        agent=good[0],
+        keys=good[1],
+        agent_in_game=good[2],
+        keys_in_game=good[3],
+        ended=share([run.over for run in dreams]),
+        flashing=share([flashes(run.frames) for run in dreams]),
+    )
 
 
 def share(found: Sequence[bool]) -> float:
