@@ -42,6 +42,7 @@ SEEDS, DREAMS = 40_000, 50
 STEPS, LAST = 60, 3
 HELD = 3, 15  # steps that a key is held for
 PACE = 15  # frames a second
+SHARES = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of red, green and blue
 CHANGE, DARK, AREA, FLASHES = 0.1, 0.8, 0.25, 3  # WCAG 2.2, general flash threshold
 
 
@@ -245,9 +246,9 @@ def pairs(directions: np.ndarray) -> int:
 
 def luminance(frames: np.ndarray) -> np.ndarray:
     """Relative luminance of sRGB, as WCAG defines it: uint8 (..., 3) -> (...)."""
-    x = frames / np.float32(255)
+    x = np.arange(256) / 255
     linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    return np.asarray(linear @ np.array([0.2126, 0.7152, 0.0722]))
+    return np.asarray(linear.astype(np.float32)[frames] @ SHARES)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
