@@ -7,7 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS :=
-EXTRAS := --extra notebooks --extra published --extra sweep --extra dev
+EXTRAS := --extra notebooks --extra published --extra export --extra sweep \
+	--extra dev
 
 # Where to look for Python; `make train PYTHON=/path/to/python3.12` decides it.
 PYTHON :=

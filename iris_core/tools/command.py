@@ -1,5 +1,5 @@
-"""The commands around training: sweep, figures, play, record, bench; and the table of
-scores that `iris eval` adds to.
+"""The commands around training: sweep, figures, play, record, export, bench; and the
+table of scores that `iris eval` adds to.
 
 Heavy imports wait inside the commands, as in `iris_core.cli`.
 """
@@ -19,6 +19,7 @@ from iris_core.runtime.command_line import (
     add_overrides,
     at_least_one,
 )
+from iris_core.tools.export.options import add_export_options
 from iris_core.tools.play.options import add_play_options, add_record_options
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def add_tools(add: Callable[..., argparse.ArgumentParser]) -> None:
     add_play_options(command)
     command = add(record, "record", "play episodes and keep them as files")
     add_record_options(command)
+    command = add(export, "export", "write an agent and its dream for a browser: ONNX")
+    add_export_options(command)
     about = "measure how fast the components are on this machine"
     add(bench, "bench", about, add_help=False).set_defaults(arguments=[])
 
@@ -129,6 +132,16 @@ def record(args: argparse.Namespace) -> int:
     from iris_core.tools.play import command
 
     return command.record(args)
+
+
+def export(args: argparse.Namespace) -> int:
+    """iris export RUN|AGENT --onnx FOLDER [--compact]"""
+    from iris_core.tools.export.write import export as write_files
+
+    sizes = write_files(args.source, args.onnx, args.compact, args.game)
+    for name, size in sizes.items():
+        print(f"{args.onnx / name}: {size:,} bytes")
+    return 0
 
 
 def bench(args: argparse.Namespace) -> int:

@@ -1,10 +1,11 @@
-"""What a page needs beside the graphs: an agent's names, sizes, keys and starts."""
+"""agent.json: what a page needs to know of an agent beside its graphs."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from iris_core.agent import Agent
+from iris_core.imagination.introspection import SeededSampler
 from iris_core.imagination.start import Start, find_start
 from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.tools.export.trace import max_blocks
@@ -23,75 +25,89 @@ PALETTE = 48  # codes to paint with
 PLAYED = 40  # steps of each start's dream in which they are counted
 
 
-def make_card(
-    agent: Agent, name: str, starts: Sequence[Start], path: Path
-) -> dict[str, Any]:
-    wm = agent.config.world_model
+@dataclass(frozen=True)
+class Beginnings:
+    """Where an agent's dreams begin, the codes to paint with there, most frequent
+    first, and what was measured of such dreams (see data/starts)."""
+
+    starts: list[Start]
+    palette: list[int]
+    present: dict[str, float] | None = None
+    flashes: bool = False
+
+
+def find_beginnings(agent: Agent) -> Beginnings:
+    """Of an agent for which none were chosen."""
+    starts = [find_start(agent, seed) for seed in range(STARTS)]
+    return Beginnings(starts, frequent_codes(agent, starts))
+
+
+@torch.no_grad()
+def frequent_codes(agent: Agent, starts: Sequence[Start]) -> list[int]:
+    """Those of the dreams from these starts that the agent plays."""
+    counts: Counter[int] = Counter()
+    sample = SeededSampler(agent.device)
+    sample.seed(0)
+    for start in starts:
+        dream, state = WorldModelEnv.of(agent, sample), start.lstm_state
+        dream.start(start.tokens, start.actions)
+        for _ in range(PLAYED):
+            counts.update(dream.tokens.flatten().tolist())
+            logits, _, state = agent.actor_critic(dream.frames, state)
+            dream.step(sample(logits))
+    return [code for code, _ in counts.most_common(PALETTE)]
+
+
+def make_card(agent: Agent, path: Path, begin: Beginnings) -> dict[str, Any]:
+    """What agent.json holds of the agent of a file, or of a run folder."""
+    dream = agent.config.world_model
     return {
         "format": FORMAT,
-        "name": name,
-        "title": title_of(name, agent.game),
+        "name": name_of(agent, path),
+        "title": re.sub(r"(?<=[a-z])(?=[A-Z])", " ", agent.game),
         "game": agent.game,
         "actions": agent.actions,
-        "buttons": {a: sorted(buttons_of(a)) for a in agent.actions},
+        "buttons": {action: sorted(buttons_of(action)) for action in agent.actions},
         "keys": key_map(agent.actions, agent.game),
         "grid": agent.tokenizer.grid_size,
         "codes": agent.config.tokenizer.vocab_size,
         "max_blocks": max_blocks(agent),
-        "context": wm.dream_context,
-        "temperature": wm.dream_temperature,
+        "context": dream.dream_context,
+        "temperature": dream.dream_temperature,
         "lstm_dim": agent.config.actor_critic.lstm_dim,
-        "starts": [start_of(start) for start in starts],
-        "palette": palette(agent, starts),
-        "present": None,
-        "flashes": False,
-        "score": score(path),
+        "starts": [as_lists(start) for start in begin.starts],
+        "palette": begin.palette,
+        "present": begin.present,
+        "flashes": begin.flashes,
+        "score": score_of(path),
         "picture": "picture.png",
     }
 
 
-def title_of(name: str, game: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", game)
+def name_of(agent: Agent, path: Path) -> str:
+    """The file's, or the game's if it is a run."""
+    return path.stem if path.is_file() else agent.game.lower()
 
 
-def start_of(start: Start) -> dict[str, Any]:
-    h, c = start.lstm_state
-    return {
-        "tokens": start.tokens[0].tolist(),
-        "actions": start.actions[0].tolist(),
-        "h": floats(h[0]),
-        "c": floats(c[0]),
-    }
-
-
-def floats(x: Tensor) -> list[float]:
-    """As few digits as tell a float32 from others."""
-    return [float(str(value)) for value in x.numpy()]
-
-
-@torch.no_grad()
-def palette(agent: Agent, starts: Sequence[Start]) -> list[int]:
-    torch.manual_seed(0)
-    counts: Counter[int] = Counter()
-    for start in starts:
-        dream = WorldModelEnv.of(agent)
-        frames, state = dream.start(start.tokens, start.actions), start.lstm_state
-        for _ in range(PLAYED):
-            counts.update(dream.tokens.flatten().tolist())
-            logits, _, state = agent.actor_critic(frames, state)
-            frames, _, end, _ = dream.step(torch.multinomial(logits.softmax(-1), 1)[0])
-            if end.any():
-                break
-    return [code for code, _ in counts.most_common(PALETTE)]
-
-
-def score(path: Path) -> str | None:
+def score_of(path: Path) -> str | None:
+    """As the card beside an agent's file tells it, if there is one."""
     card = path.with_suffix(".md")
-    if not card.is_file():
-        return None
-    found = re.search(r"^\| score \| (.*?) \|$", card.read_text("utf-8"), re.M)
+    text = card.read_text("utf-8") if card.is_file() else ""
+    found = re.search(r"^\| score \| (.*) \|$", text, re.MULTILINE)
     return found[1] if found else None
 
 
-def find_starts(agent: Agent) -> list[Start]:
-    return [find_start(agent, seed) for seed in range(STARTS)]
+def as_lists(start: Start) -> dict[str, Any]:
+    """tokens: C rows of K; actions: C - 1; h, c: the policy's, before the last."""
+    hidden, cell = start.lstm_state
+    return {
+        "tokens": start.tokens[0].tolist(),
+        "actions": start.actions[0].tolist(),
+        "h": digits(hidden[0]),
+        "c": digits(cell[0]),
+    }
+
+
+def digits(values: Tensor) -> list[float]:
+    """As few digits as tell each from all other float32."""
+    return [float(str(value)) for value in values.cpu().numpy()]

@@ -11,7 +11,6 @@ from copy import deepcopy
 from typing import Any
 
 import onnx
-import onnx_ir as ir
 import torch
 from onnxscript import opset18 as op
 from torch import Tensor, nn
@@ -20,7 +19,9 @@ from iris_core.agent import Agent
 from iris_core.tools.export.graphs import DreamStep, Policy
 
 ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
-OPSET = 18  # what every torch since 2.9 writes by itself; browsers' onnxruntime reads it
+OPSET = (
+    18  # what every torch since 2.9 writes by itself; browsers' onnxruntime reads it
+)
 MOST_FRAMES = 4096  # that a policy takes at once
 STEP_INPUTS = ("blocks", "noise", "temperature")
 STEP_OUTPUTS = ("tokens", "token_probs", "reward", "end", "reward_probs", "end_prob")
@@ -77,16 +78,11 @@ def trace(
     return program.model_proto
 
 
-def attention(
-    query: ir.Value, key: ir.Value, value: ir.Value, mask: ir.Value | None = None
-) -> ir.Value:
-    """What a Transformer's attention is made of: the exporter's own version of it fails
-    where there is no past."""
-    assert query.shape is not None
-    size = query.shape[-1]
-    assert isinstance(size, int)
-    scale = op.Constant(value_float=1 / math.sqrt(size))
-    scores = op.Mul(op.MatMul(query, op.Transpose(key, perm=[0, 1, 3, 2])), scale)
+def attention(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+    """What attention is made of, (B, H, L, D) each: the exporter's own version of it
+    fails where there is no past."""
+    scores = op.MatMul(query, op.Transpose(key, perm=[0, 1, 3, 2]))
+    scores = op.Mul(scores, op.Constant(value_float=query.shape[-1] ** -0.5))
     if mask is not None:
         scores = op.Where(mask, scores, op.Constant(value_float=-math.inf))
     return op.MatMul(op.Softmax(scores, axis=-1), value)

@@ -1,0 +1,84 @@
+"""`iris export`: an agent's folder, for a page that has no Python."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from iris_core.agent import Agent
+from iris_core.config.setting import ConfigError
+from iris_core.data.frames import to_pixels
+from iris_core.pretrained import agent_path, load_agent
+from iris_core.runtime.files import write_atomic
+
+if TYPE_CHECKING:
+    from iris_core.tools.export.card import Beginnings
+
+NAMES = ("world_model.onnx", "policy.onnx", "picture.png", "agent.json")
+
+
+def export(
+    source: str | Path, folder: Path, compact: bool = False, game: str | None = None
+) -> dict[str, int]:
+    """Write an agent, found by `load_agent`, into a folder; the files' sizes in bytes.
+
+    compact: to be downloaded: gzip packs the models, and the policy's large weights are
+    rounded; the world model and the frames stay exact.
+
+    Raises:
+        ConfigError: no such agent, the extra `export` is not installed, or the folder
+            can't be written; then no file has changed.
+    """
+    try:
+        from iris_core.tools.export import card, storage, trace
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "ONNX models are made with onnx and onnxscript:"
+            " pip install 'iris-core[export]'"
+        ) from error
+    path = agent_path(source)
+    agent = load_agent(path, game=game)
+    check_folder(folder)
+    begin = card.find_beginnings(agent)
+    world_model, policy = trace.dream_step(agent), trace.policy(agent)
+    if compact:
+        storage.round_weights(policy, "actor_critic.")
+    models = []
+    for model in (world_model, policy):
+        storage.halve(model)
+        data = model.SerializeToString()
+        models.append(storage.pack(data) if compact else data)
+    about = json.dumps(card.make_card(agent, path, begin), separators=(",", ":"))
+    files = dict(
+        zip(NAMES, (*models, picture(agent, begin), about.encode()), strict=True)
+    )
+    for name, data in files.items():
+        write_atomic(folder / name, data)
+    return {name: len(data) for name, data in files.items()}
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that can't be written, before the work for it is done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write into {folder}: {error.strerror}. Choose another with --onnx."
+        ) from error
+    for name in NAMES:
+        if (folder / name).is_dir():
+            raise ConfigError(f"{folder / name} is a folder. Move it out of the way.")
+
+
+def picture(agent: Agent, begin: Beginnings) -> bytes:
+    """The first start's frame, as the dream shows it."""
+    frames = agent.tokenizer.decode(begin.starts[0].tokens[:, -1]).detach()
+    file = io.BytesIO()
+    Image.fromarray(to_pixels(frames)[0]).save(file, "png")
+    return file.getvalue()
