@@ -27,11 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iris_core.agent import Agent
+from iris_core.agent import Agent, categorical
 from iris_core.data.frames import to_frames, to_pixels
 from iris_core.envs import make_env
 from iris_core.imagination.gym_env import padded
-from iris_core.imagination.introspection import SeededSampler
 from iris_core.imagination.start import Start, find_start
 from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import State
@@ -70,12 +69,10 @@ class World(Protocol):
 
 
 class Dreams:
-    """The dreams of some starts, sampled by a seed."""
+    """The dreams of some starts."""
 
-    def __init__(self, agent: Agent, starts: Sequence[Start], seed: int) -> None:
-        sampler = SeededSampler(agent.device)
-        sampler.seed(seed)
-        self.env = WorldModelEnv.of(agent, sampler)
+    def __init__(self, agent: Agent, starts: Sequence[Start]) -> None:
+        self.env = WorldModelEnv.of(agent)
         length = max(start.tokens.shape[1] for start in starts)
         tokens, actions = zip(*(padded(s, length) for s in starts), strict=True)
         self.env.start(torch.cat(tokens), torch.cat(actions))
@@ -145,10 +142,8 @@ class Keys:
 class Policy:
     """The agent, B times, from the LSTM states of starts."""
 
-    def __init__(self, agent: Agent, starts: Sequence[Start], seed: int) -> None:
+    def __init__(self, agent: Agent, starts: Sequence[Start]) -> None:
         self.agent = agent
-        self.sampler = SeededSampler(agent.device)
-        self.sampler.seed(seed)
         states = zip(*(start.lstm_state for start in starts), strict=True)
         h, c = (torch.cat(each) for each in states)
         self.state: State = (h, c)
@@ -156,15 +151,17 @@ class Policy:
     def act(self, frames: Tensor) -> Tensor:
         """Its actions (B,) on frames (B, 3, 64, 64)."""
         logits, _, self.state = self.agent.actor_critic(frames, self.state)
-        return self.sampler(logits)
+        return categorical(logits)
 
 
 @torch.no_grad()
-def play(world: World, player: Keys | Policy, steps: int) -> list[Run]:
-    """Everything a player sees in some worlds side by side."""
+def play(world: World, player: Keys | Policy, seed: int) -> list[Run]:
+    """Everything a player sees in some worlds side by side. seed: of what is sampled
+    from here on."""
+    torch.manual_seed(seed)
     tokens, ends = [world.tokens], [np.zeros(len(world.tokens), bool)]
     shown = [world.frames]
-    for _ in range(steps):
+    for _ in range(STEPS):
         ends.append(ends[-1] | world.step(player.act(shown[-1])))
         tokens.append(world.tokens)
         shown.append(world.frames)
@@ -197,21 +194,19 @@ def measure(agent: Agent, starts: Sequence[Start], seed: int) -> Quality:
     num, n = agent.num_actions, len(starts)
     with autocast_for(agent.config, agent.device):
         runs = [
-            play(world, player, STEPS)
+            play(world, player, seed)
             for world, player in (
-                (Dreams(agent, starts, seed), Policy(agent, starts, seed)),
-                (Dreams(agent, starts, seed + 1), Keys(num, n, seed)),
-                (Games(agent, starts), Policy(agent, starts, seed)),
+                (Dreams(agent, starts), Policy(agent, starts)),
+                (Dreams(agent, starts), Keys(num, n, seed)),
+                (Games(agent, starts), Policy(agent, starts)),
                 (Games(agent, starts), Keys(num, n, seed)),
             )
         ]
     shares = [np.mean([is_good(agent.game, run) for run in each]) for each in runs]
     dreams = runs[0] + runs[1]
-    return Quality(
-        *(float(share) for share in shares),
-        ended=float(np.mean([run.over for run in dreams])),
-        flashing=float(np.mean([flashes(run.frames) for run in dreams])),
-    )
+    ended = np.mean([run.over for run in dreams])
+    flashing = np.mean([flashes(run.frames) for run in dreams])
+    return Quality(*map(float, (*shares, ended, flashing)))
 
 
 def is_good(game: str, run: Run) -> bool:

@@ -40,7 +40,7 @@ from lessons.build.controlled import sees
 from lessons.data import DATA
 
 WANTED = 8  # starts of an agent
-PLAYS, LONG = 6, 240  # games that are searched, and steps of each
+PLAYS, LONG = 5, 200  # games that are searched, and steps of each
 EVERY = 6  # steps between candidates
 TRIED, SHORT = 48, 16  # candidates of the first round, and of the second
 AGAIN = 3  # seeds of noise in the second
@@ -83,7 +83,7 @@ def candidates(agent: Agent) -> list[Candidate]:
     for seed in range(PLAYS):
         sampler.seed(seed)
         walk = Walk(agent, env, seed)
-        while walk.length < LONG and walk.step(lambda logits: int(sampler(logits))):
+        while walk.length < LONG and walk.step(int(sampler(walk.look()))):
             if walk.length % EVERY == 0 and is_lively(agent, walk):
                 actions = Recorded(seed, list(walk.actions))
                 found.append(Candidate(actions, walk.start()))
@@ -121,10 +121,10 @@ def unlike(found: Sequence[Candidate]) -> list[Candidate]:
 def dream(agent: Agent, found: Sequence[Candidate], seed: int) -> None:
     """Another dream of each under the agent, and one under keys."""
     starts = [each.start for each in found]
-    policy = quality.Policy(agent, starts, seed)
+    policy = quality.Policy(agent, starts)
     keys = quality.Keys(agent.num_actions, len(starts), seed)
-    by_agent = quality.play(quality.Dreams(agent, starts, seed), policy, quality.STEPS)
-    by_keys = quality.play(quality.Dreams(agent, starts, seed), keys, quality.STEPS)
+    by_agent = quality.play(quality.Dreams(agent, starts), policy, seed)
+    by_keys = quality.play(quality.Dreams(agent, starts), keys, seed)
     for each, one, other in zip(found, by_agent, by_keys, strict=True):
         each.by_agent.append(one)
         each.by_keys.append(other)
