@@ -11,10 +11,11 @@ import av
 import numpy as np
 import pytest
 from playing import make_agent
+from sites import make_site
 
+from iris_core.tools.benchmarks import page_fps
 from iris_core.tools.benchmarks.browser import serve_folder, shown, wait
-from iris_core.tools.benchmarks.page_fps import play, worker_memory
-from iris_core.tools.export.page import write_page
+from iris_core.tools.benchmarks.page_fps import measure_page, play, worker_memory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -23,10 +24,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 def site(tmp_path_factory) -> Path:
     """A folder with two agents."""
     folder: Path = tmp_path_factory.mktemp("site")
-    sources = [folder / f"{name}.safetensors" for name in ("catch", "other")]
-    for source in sources:
-        make_agent(never_ends=True).save(source)
-    write_page(folder / "below" / "site", sources)
+    agents = {name: make_agent(never_ends=True) for name in ("catch", "other")}
+    make_site(folder / "below" / "site", agents)
     return folder
 
 
@@ -197,6 +196,16 @@ def test_memory_stays_flat(page, heard, address):
     full = worker_memory(page)
     play(page, 2000)
     assert worker_memory(page) < 1.1 * full
+
+
+def test_it_is_measured(browser, site, monkeypatch):
+    """`iris bench play`, of fewer frames."""
+    for name, count in (("WARM", 5), ("FRAMES", 20), ("KEPT", 40)):
+        monkeypatch.setattr(page_fps, name, count)
+    found = measure_page(site / "below" / "site")
+    assert min(found.values()) > 0
+    assert found["at_30_a_second"] < 40
+    assert found["mb_after_40"] > 1
 
 
 def test_what_is_missing_is_said_in_a_sentence(page, site, tmp_path):
