@@ -11,22 +11,21 @@ import av
 import numpy as np
 import pytest
 from playing import make_agent
+from sites import make_site
 
+from iris_core.tools.benchmarks import page_fps
 from iris_core.tools.benchmarks.browser import serve_folder, shown, wait
-from iris_core.tools.benchmarks.page_fps import play, worker_memory
-from iris_core.tools.export.page import write_page
+from iris_core.tools.benchmarks.page_fps import measure_page, play, worker_memory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    """A folder with two agents; the second one's dreams may end."""
+    """A folder with two agents."""
     folder: Path = tmp_path_factory.mktemp("site")
-    sources = [folder / f"{name}.safetensors" for name in ("catch", "other")]
-    for source in sources:
-        make_agent(never_ends=source.stem == "catch").save(source)
-    write_page(folder / "below" / "site", sources)
+    agents = {name: make_agent(never_ends=True) for name in ("catch", "other")}
+    make_site(folder / "below" / "site", agents)
     return folder
 
 
@@ -43,7 +42,7 @@ def heard(page) -> Iterator[list[str]]:
     asked: list[str] = []
     said: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
     yield asked
     assert said == []
@@ -199,6 +198,16 @@ def test_memory_stays_flat(page, heard, address):
     assert worker_memory(page) < 1.1 * full
 
 
+def test_it_is_measured(browser, site, monkeypatch):
+    """`iris bench play`, of fewer frames."""
+    for name, count in (("WARM", 5), ("FRAMES", 20), ("KEPT", 40)):
+        monkeypatch.setattr(page_fps, name, count)
+    found = measure_page(site / "below" / "site")
+    assert min(found.values()) > 0
+    assert found["at_30_a_second"] < 40
+    assert found["mb_after_40"] > 1
+
+
 def test_what_is_missing_is_said_in_a_sentence(page, site, tmp_path):
     """No such agent, a file that is not there, and a page that was opened as a file."""
     copy = tmp_path / "site"
@@ -215,4 +224,4 @@ def test_what_is_missing_is_said_in_a_sentence(page, site, tmp_path):
         ).wait_for()
         (copy / "ort" / "ort.wasm.min.js").unlink()
         page.goto(f"{address}play.html?agent=other")
-        page.get_by_text("The player did not load").wait_for()
+        page.get_by_text("The runtime of the dream did not load").wait_for()
