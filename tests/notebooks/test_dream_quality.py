@@ -85,6 +85,13 @@ def test_it_sees_it_in_recorded_play(game: str, replay: str) -> None:
     assert share(game, frames) >= 0.98
 
 
+def test_a_knife_thrower_is_no_second_fighter() -> None:
+    walked_in = 110  # steps
+    episodes = [each.frames[walked_in:] for each in load_replay("kungfumaster_agent")]
+    frames = np.concatenate(episodes).transpose(0, 2, 3, 1)
+    assert share("KungFuMaster", frames) >= 0.99
+
+
 def test_none_and_two_are_not_one() -> None:
     road = np.full((64, 64, 3), 142, np.uint8)
     chicken = road.copy()
