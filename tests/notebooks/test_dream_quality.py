@@ -27,7 +27,7 @@ REALLY = {
     "crazyclimber": (slice(60, 200), slice(20, 130), (111, 210, 111), 40),
     "hero": (slice(10, 150), slice(8, 160), (84, 138, 210), 20),
 }
-STEPS = 400
+STEPS = 600
 # Hero's tokenizer sometimes leaves the hero out, or draws something else in its place.
 LOST_BY_TOKENIZER = {"hero": 0.08}
 

@@ -42,6 +42,7 @@ SEEDS, DREAMS = 40_000, 50
 STEPS, LAST = 60, 3
 HELD = 3, 15  # steps that a key is held for
 PACE = 15  # frames a second
+SHARES = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of red, green and blue
 CHANGE, DARK, AREA, FLASHES = 0.1, 0.8, 0.25, 3  # WCAG 2.2, general flash threshold
 
 
@@ -202,11 +203,20 @@ def measure(agent: Agent, starts: Sequence[Start], seed: int) -> Quality:
                 (Games(agent, starts), Keys(num, n, seed)),
             )
         ]
-    shares = [np.mean([is_good(agent.game, run) for run in each]) for each in runs]
+    good = [share([is_good(agent.game, run) for run in each]) for each in runs]
     dreams = runs[0] + runs[1]
-    ended = np.mean([run.over for run in dreams])
-    flashing = np.mean([flashes(run.frames) for run in dreams])
-    return Quality(*map(float, (*shares, ended, flashing)))
+    return Quality(
+        agent=good[0],
+        keys=good[1],
+        agent_in_game=good[2],
+        keys_in_game=good[3],
+        ended=share([run.over for run in dreams]),
+        flashing=share([flashes(run.frames) for run in dreams]),
+    )
+
+
+def share(found: Sequence[bool]) -> float:
+    return float(np.mean(found))
 
 
 def is_good(game: str, run: Run) -> bool:
@@ -236,9 +246,9 @@ def pairs(directions: np.ndarray) -> int:
 
 def luminance(frames: np.ndarray) -> np.ndarray:
     """Relative luminance of sRGB, as WCAG defines it: uint8 (..., 3) -> (...)."""
-    x = frames / np.float32(255)
+    x = np.arange(256) / 255
     linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    return np.asarray(linear @ np.array([0.2126, 0.7152, 0.0722]))
+    return np.asarray(linear.astype(np.float32)[frames] @ SHARES)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -196,6 +196,7 @@ class Player {
     if (header.kind === "frame" && this.hello) this.draw(header, buffer);
     if (!mine) return;
     const sent = this.inFlight.shift();
+    if (sent === this.silent) this.parts.error.hidden = true;
     if (header.kind === "hello") this.onHello(header);
     if (header.kind === "frame") this.measure(header.ms, sent, answered);
     if (header.kind === "lost") this.playing = false; // nobody is there to be asked
@@ -233,9 +234,8 @@ class Player {
     if (this.runs()) this.scheduleNext(); // after the tab was hidden
     if (!oldest || this.silent === oldest || performance.now() - oldest.at < SILENCE) return;
     this.silent = oldest;
-    this.showError(
-      `No answer to "${oldest.command}" for ${SILENCE / 1000} seconds. If the kernel was restarted, run the cell again.`,
-    );
+    const hint = this.model.hint ?? "If the kernel was restarted, run the cell again.";
+    this.showError(`No answer to "${oldest.command}" for ${SILENCE / 1000} seconds. ${hint}`);
   }
 
   measure(ms, sent, answered) {
