@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from iris_core.agent import Agent
 from iris_core.data.frames import to_frames
 from iris_core.envs import Game, make_env
 from iris_core.envs.game import State as GameState
+from iris_core.imagination.introspection import SeededSampler
 from iris_core.models.actor_critic import State
 
 WARM_UP = 60  # steps of play, at most, before a dream's first frame
@@ -38,15 +39,12 @@ def find_start(agent: Agent, seed: int) -> Start:
     env = make_env(agent.config.env, "test")
     rng = np.random.default_rng(seed)
     length, patience = int(rng.integers(WARM_UP + 1)), PATIENCE
-    generator = torch.Generator(agent.device).manual_seed(seed)
-
-    def sample(logits: Tensor) -> int:
-        return int(torch.multinomial(logits.softmax(-1), 1, generator=generator))
-
+    sampler = SeededSampler(agent.device)
+    sampler.seed(seed)
     while True:
         walk = Walk(agent, env, seed)
         while walk.length < length + patience * walk.stands_still:
-            if not walk.step(sample):
+            if not walk.step(int(sampler(walk.look()))):
                 break
         else:
             return walk.start()
@@ -57,9 +55,11 @@ def start_after(agent: Agent, seed: int, actions: Sequence[int]) -> Start | None
     """The moment after some actions on a game that a seed began; None if the game was
     over before."""
     walk = Walk(agent, make_env(agent.config.env, "test"), seed)
-    if all(walk.step(lambda _, action=action: action) for action in actions):
-        return walk.start()
-    return None
+    for action in actions:
+        walk.look()
+        if not walk.step(action):
+            return None
+    return walk.start()
 
 
 class Walk:
@@ -85,13 +85,16 @@ class Walk:
         return len(self.tokens) < 2 or torch.equal(self.tokens[-1], self.tokens[-2])
 
     @torch.no_grad()
-    def step(self, choose: Callable[[Tensor], int]) -> bool:
-        """Take the action that is chosen by the policy's logits (num_actions,); returns
-        whether the game goes on."""
+    def look(self) -> Tensor:
+        """The policy's logits in the current frame, (1, num_actions)."""
         seen = self.agent.tokenizer.decode(self.tokens[-1])
         logits, _, self.lstm_state = self.agent.actor_critic(seen, self.lstm_state)
-        self.actions.append(choose(logits[0]))
-        pixels, _, terminated, truncated, _ = self.env.step(self.actions[-1])
+        return logits
+
+    def step(self, action: int) -> bool:
+        """Take an action after a look; returns whether the game goes on."""
+        self.actions.append(action)
+        pixels, _, terminated, truncated, _ = self.env.step(action)
         self.tokens.append(tokenize(self.agent, pixels))
         return not (terminated or truncated)
 

@@ -31,20 +31,34 @@ license: mit
 
 The agents and their world models run in the browser: see `play.html`.
 """
-PUBLISH = "hf upload USER/NAME {folder} . --repo-type space"
 
 
-def write_page(folder: Path, sources: Sequence[str | Path]) -> None:
+def write_page(
+    folder: Path, sources: Sequence[str | Path], game: str | None = None
+) -> None:
     """A player's folder that stands alone, and is a Hugging Face Space: see
     `write_player`."""
-    write_player(folder, sources)
+    write_player(folder, sources, game)
     shutil.copyfile(folder / "play.html", folder / "index.html")
     (folder / "README.md").write_text(SPACE, "utf-8")
 
 
-def write_player(folder: Path, sources: Sequence[str | Path]) -> None:
+def how_to_publish(folder: Path) -> str:
+    """What can be done with a page's folder."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return (
+        f"{folder}: {size / 1e6:.1f} MB, for any static host.\n"
+        f"To play here: python -m http.server --directory {folder}\n"
+        "As a Hugging Face Space:"
+        f" hf upload USER/NAME {folder} . --repo-type space"
+    )
+
+
+def write_player(
+    folder: Path, sources: Sequence[str | Path], game: str | None = None
+) -> None:
     """Put a player into a site's folder, with these agents: names, or anything else
-    that `load_agent` takes.
+    that `load_agent` takes. game: see there.
 
     Raises:
         ConfigError: no such agent, two of one name, or no runtime for the browser.
@@ -63,7 +77,7 @@ def write_player(folder: Path, sources: Sequence[str | Path]) -> None:
     menu = []
     for name, source in zip(names, sources, strict=True):
         own = agents / name
-        export(source, own, compact=True)
+        export(source, own, compact=True, game=game)
         menu.append(menu_entry(own))
     menu.sort(key=holds, reverse=True)
     (agents / "agents.json").write_text(json.dumps(menu), "utf-8")

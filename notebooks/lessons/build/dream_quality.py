@@ -27,11 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iris_core.agent import Agent
+from iris_core.agent import Agent, categorical
 from iris_core.data.frames import to_frames, to_pixels
 from iris_core.envs import make_env
 from iris_core.imagination.gym_env import padded
-from iris_core.imagination.introspection import SeededSampler
 from iris_core.imagination.start import Start, find_start
 from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.models.actor_critic import State
@@ -43,6 +42,7 @@ SEEDS, DREAMS = 40_000, 50
 STEPS, LAST = 60, 3
 HELD = 3, 15  # steps that a key is held for
 PACE = 15  # frames a second
+SHARES = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of red, green and blue
 CHANGE, DARK, AREA, FLASHES = 0.1, 0.8, 0.25, 3  # WCAG 2.2, general flash threshold
 
 
@@ -70,12 +70,10 @@ class World(Protocol):
 
 
 class Dreams:
-    """The dreams of some starts, sampled by a seed."""
+    """The dreams of some starts."""
 
-    def __init__(self, agent: Agent, starts: Sequence[Start], seed: int) -> None:
-        sampler = SeededSampler(agent.device)
-        sampler.seed(seed)
-        self.env = WorldModelEnv.of(agent, sampler)
+    def __init__(self, agent: Agent, starts: Sequence[Start]) -> None:
+        self.env = WorldModelEnv.of(agent)
         length = max(start.tokens.shape[1] for start in starts)
         tokens, actions = zip(*(padded(s, length) for s in starts), strict=True)
         self.env.start(torch.cat(tokens), torch.cat(actions))
@@ -145,10 +143,8 @@ class Keys:
 class Policy:
     """The agent, B times, from the LSTM states of starts."""
 
-    def __init__(self, agent: Agent, starts: Sequence[Start], seed: int) -> None:
+    def __init__(self, agent: Agent, starts: Sequence[Start]) -> None:
         self.agent = agent
-        self.sampler = SeededSampler(agent.device)
-        self.sampler.seed(seed)
         states = zip(*(start.lstm_state for start in starts), strict=True)
         h, c = (torch.cat(each) for each in states)
         self.state: State = (h, c)
@@ -156,15 +152,17 @@ class Policy:
     def act(self, frames: Tensor) -> Tensor:
         """Its actions (B,) on frames (B, 3, 64, 64)."""
         logits, _, self.state = self.agent.actor_critic(frames, self.state)
-        return self.sampler(logits)
+        return categorical(logits)
 
 
 @torch.no_grad()
-def play(world: World, player: Keys | Policy, steps: int) -> list[Run]:
-    """Everything a player sees in some worlds side by side."""
+def play(world: World, player: Keys | Policy, seed: int) -> list[Run]:
+    """Everything a player sees in some worlds side by side. seed: of what is sampled
+    from here on."""
+    torch.manual_seed(seed)
     tokens, ends = [world.tokens], [np.zeros(len(world.tokens), bool)]
     shown = [world.frames]
-    for _ in range(steps):
+    for _ in range(STEPS):
         ends.append(ends[-1] | world.step(player.act(shown[-1])))
         tokens.append(world.tokens)
         shown.append(world.frames)
@@ -197,21 +195,28 @@ def measure(agent: Agent, starts: Sequence[Start], seed: int) -> Quality:
     num, n = agent.num_actions, len(starts)
     with autocast_for(agent.config, agent.device):
         runs = [
-            play(world, player, STEPS)
+            play(world, player, seed)
             for world, player in (
-                (Dreams(agent, starts, seed), Policy(agent, starts, seed)),
-                (Dreams(agent, starts, seed + 1), Keys(num, n, seed)),
-                (Games(agent, starts), Policy(agent, starts, seed)),
+                (Dreams(agent, starts), Policy(agent, starts)),
+                (Dreams(agent, starts), Keys(num, n, seed)),
+                (Games(agent, starts), Policy(agent, starts)),
                 (Games(agent, starts), Keys(num, n, seed)),
             )
         ]
-    shares = [np.mean([is_good(agent.game, run) for run in each]) for each in runs]
+    good = [share([is_good(agent.game, run) for run in each]) for each in runs]
     dreams = runs[0] + runs[1]
     return Quality(
-        *(float(share) for share in shares),
-        ended=float(np.mean([run.over for run in dreams])),
-        flashing=float(np.mean([flashes(run.frames) for run in dreams])),
+        agent=good[0],
+        keys=good[1],
+        agent_in_game=good[2],
+        keys_in_game=good[3],
+        ended=share([run.over for run in dreams]),
+        flashing=share([flashes(run.frames) for run in dreams]),
     )
+
+
+def share(found: Sequence[bool]) -> float:
+    return float(np.mean(found))
 
 
 def is_good(game: str, run: Run) -> bool:
@@ -241,9 +246,9 @@ def pairs(directions: np.ndarray) -> int:
 
 def luminance(frames: np.ndarray) -> np.ndarray:
     """Relative luminance of sRGB, as WCAG defines it: uint8 (..., 3) -> (...)."""
-    x = frames / np.float32(255)
+    x = np.arange(256) / 255
     linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    return np.asarray(linear @ np.array([0.2126, 0.7152, 0.0722]))
+    return np.asarray(linear.astype(np.float32)[frames] @ SHARES)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

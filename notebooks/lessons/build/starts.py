@@ -40,7 +40,7 @@ from lessons.build.controlled import sees
 from lessons.data import DATA
 
 WANTED = 8  # starts of an agent
-PLAYS, LONG = 6, 240  # games that are searched, and steps of each
+PLAYS, LONG = 5, 160  # games that are searched, and steps of each
 EVERY = 6  # steps between candidates
 TRIED, SHORT = 48, 16  # candidates of the first round, and of the second
 AGAIN = 3  # seeds of noise in the second
@@ -49,20 +49,24 @@ ALIKE = 4  # tokens in which two starts must differ
 
 @dataclass(eq=False)
 class Candidate:
-    """A moment, and the dreams that were played from it."""
+    """A moment, how many tokens have just changed in it, and the dreams that were
+    played from it."""
 
     recorded: Recorded
     start: Start
+    moving: int
     by_agent: list[quality.Run] = field(default_factory=list)
     by_keys: list[quality.Run] = field(default_factory=list)
 
 
 class Score(NamedTuple):
-    """The share of good dreams under the worse kind of play, and how much of all of
-    them one controlled object was seen."""
+    """The share of good dreams under the worse kind of play, the share of all their
+    frames that show one controlled object, in tenths, and how much moves: there is more
+    to play with."""
 
     good: float
-    seen: float
+    seen: int
+    moving: int
 
 
 def choose(agent: Agent) -> list[Candidate]:
@@ -83,10 +87,11 @@ def candidates(agent: Agent) -> list[Candidate]:
     for seed in range(PLAYS):
         sampler.seed(seed)
         walk = Walk(agent, env, seed)
-        while walk.length < LONG and walk.step(lambda logits: int(sampler(logits))):
+        while walk.length < LONG and walk.step(int(sampler(walk.look()))):
             if walk.length % EVERY == 0 and is_lively(agent, walk):
-                actions = Recorded(seed, list(walk.actions))
-                found.append(Candidate(actions, walk.start()))
+                recorded = Recorded(seed, list(walk.actions))
+                moving = int((walk.tokens[-1] != walk.tokens[-2]).sum())
+                found.append(Candidate(recorded, walk.start(), moving))
     return found
 
 
@@ -121,10 +126,10 @@ def unlike(found: Sequence[Candidate]) -> list[Candidate]:
 def dream(agent: Agent, found: Sequence[Candidate], seed: int) -> None:
     """Another dream of each under the agent, and one under keys."""
     starts = [each.start for each in found]
-    policy = quality.Policy(agent, starts, seed)
+    policy = quality.Policy(agent, starts)
     keys = quality.Keys(agent.num_actions, len(starts), seed)
-    by_agent = quality.play(quality.Dreams(agent, starts, seed), policy, quality.STEPS)
-    by_keys = quality.play(quality.Dreams(agent, starts, seed), keys, quality.STEPS)
+    by_agent = quality.play(quality.Dreams(agent, starts), policy, seed)
+    by_keys = quality.play(quality.Dreams(agent, starts), keys, seed)
     for each, one, other in zip(found, by_agent, by_keys, strict=True):
         each.by_agent.append(one)
         each.by_keys.append(other)
@@ -135,7 +140,7 @@ def score(agent: Agent, candidate: Candidate) -> Score:
     good = [np.mean([is_fine(agent, run) for run in runs]) for runs in kinds]
     frames = np.concatenate([run.frames for runs in kinds for run in runs])
     seen = np.mean([sees(agent.game, frame) for frame in frames])
-    return Score(float(min(good)), float(seen))
+    return Score(float(min(good)), int(10 * seen), candidate.moving)
 
 
 def is_fine(agent: Agent, run: quality.Run) -> bool:

@@ -4,13 +4,12 @@ kernel's does."""
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playing import make_session
+from sites import node
 
 from iris_core.tools.play.keys import COMMANDS
 from iris_core.tools.play.panels import PANELS
@@ -20,27 +19,17 @@ from iris_core.tools.play.session import MAX_NODES, SPEEDS
 TESTS = Path(__file__).with_name("web")
 
 
-def node(*arguments: str) -> str:
-    """What node prints; the test is skipped where there is none."""
-    found = shutil.which("node")
-    if found is None:
-        pytest.skip("NO NODE on the PATH: THE PAGE'S JAVASCRIPT IS NOT TESTED")
-    done = subprocess.run(
-        [found, *arguments], cwd=TESTS, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("name", ["session", "backend", "files", "keys"])
 def test_in_node(name):
-    assert "# fail 0" in node("--test", "--test-reporter=tap", f"{name}.test.js")
+    assert "# fail 0" in node(
+        "--test", "--test-reporter=tap", TESTS / f"{name}.test.js"
+    )
 
 
 @pytest.fixture(scope="module")
 def page() -> dict[str, Any]:
     """What the page's backend says of a dream after two branches."""
-    return json.loads(node("describe.js"))
+    return json.loads(node(TESTS / "describe.js"))
 
 
 @pytest.fixture(scope="module")
