@@ -89,7 +89,7 @@ def test_a_page_has_maths_and_a_dark_mode(watched, address: str) -> None:
     assert icon.bounding_box()["width"] > 10
     watched.locator(".math mjx-container svg").first.wait_for()
     pieces = watched.locator(".math").count()
-    assert watched.locator(".math mjx-container svg").count() == pieces > 50
+    assert watched.locator(".math mjx-container svg").count() == pieces > 20
     assert watched.locator("mjx-merror").count() == 0
     seen = set()
     for _ in range(3):  # light, dark, as the system has it
