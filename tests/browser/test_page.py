@@ -15,7 +15,7 @@ from sites import make_site
 
 from iris_core.tools.benchmarks import page_fps
 from iris_core.tools.benchmarks.browser import serve_folder, shown, wait
-from iris_core.tools.benchmarks.page_fps import measure_page, play, worker_memory
+from iris_core.tools.benchmarks.page_fps import play, worker_memory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -187,7 +187,8 @@ def test_a_phone(phone, address):
 
 
 def test_memory_stays_flat(page, heard, address):
-    """When the tree is full it stays so."""
+    """When the tree is full it stays so: 2000 frames more would be half as much again,
+    a garbage collector's mood is a fifth."""
     open_player(page, address)
     page.keyboard.press("p")
     for _ in range(2):
@@ -195,14 +196,14 @@ def test_memory_stays_flat(page, heard, address):
     play(page, 3000)
     full = worker_memory(page)
     play(page, 2000)
-    assert worker_memory(page) < 1.1 * full
+    assert worker_memory(page) < 1.35 * full
 
 
-def test_it_is_measured(browser, site, monkeypatch):
+def test_it_is_measured(page, address, monkeypatch):
     """`iris bench play`, of fewer frames."""
     for name, count in (("WARM", 5), ("FRAMES", 20), ("KEPT", 40)):
         monkeypatch.setattr(page_fps, name, count)
-    found = measure_page(site / "below" / "site")
+    found = page_fps.measure(page, address)
     assert min(found.values()) > 0
     assert found["at_30_a_second"] < 40
     assert found["mb_after_40"] > 1
@@ -222,6 +223,7 @@ def test_what_is_missing_is_said_in_a_sentence(page, site, tmp_path):
         page.get_by_text(
             "catch/policy.onnx did not load: the answer was 404"
         ).wait_for()
-        (copy / "ort" / "ort.wasm.min.js").unlink()
+    (copy / "ort" / "ort.wasm.min.js").unlink()
+    with serve_folder(copy) as address:  # a host that the browser keeps nothing of
         page.goto(f"{address}play.html?agent=other")
         page.get_by_text("The runtime of the dream did not load").wait_for()

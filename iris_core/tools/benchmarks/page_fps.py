@@ -20,7 +20,7 @@ WARM = 300  # frames until the browser has compiled everything well
 FRAMES = 600  # that are timed
 KEPT = 10_000  # frames over which memory is watched
 USUAL = 30  # frames a second
-HEAP = "Runtime.getHeapUsage"
+COLLECT, HEAP = "HeapProfiler.collectGarbage", "Runtime.getHeapUsage"
 RECORD = """([frames]) => new Promise((done) => {
   const player = document.querySelector(".iris-player"), times = [];
   const anew = player.querySelector("[data-command=new]");
@@ -46,13 +46,18 @@ def measure_page(folder: Path) -> dict[str, float]:
         try:
             page = window.new_page()
             page.set_default_timeout(1000 * browser.PATIENCE)
-            started = time.perf_counter()
-            page.goto(f"{address}play.html")
-            browser.shown(page)
-            found = {"seconds_to_first_frame": time.perf_counter() - started}
-            return found | paces(page) | memory(page)
+            return measure(page, address)
         finally:
             window.close()
+
+
+def measure(page: Any, address: str) -> dict[str, float]:
+    """All figures, of the player at an address."""
+    started = time.perf_counter()
+    page.goto(f"{address}play.html")
+    browser.shown(page)
+    found = {"seconds_to_first_frame": time.perf_counter() - started}
+    return found | paces(page) | memory(page)
 
 
 def paces(page: Any) -> dict[str, float]:
@@ -98,12 +103,12 @@ def worker_memory(page: Any) -> int:
     how = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
     devtools.send("Target.setAutoAttach", how)
     until(page, lambda: workers)
-    for number, method in enumerate(("HeapProfiler.collectGarbage", HEAP)):
+    for number, method in enumerate((COLLECT, COLLECT, HEAP)):  # buffers go later
         message = json.dumps({"id": number, "method": method})
         to_worker = {"sessionId": workers[0], "message": message}
         devtools.send("Target.sendMessageToTarget", to_worker)
-    until(page, lambda: any(answer.get("id") == 1 for answer in answers))
-    result = next(answer for answer in answers if answer.get("id") == 1)["result"]
+    until(page, lambda: any(answer.get("id") == 2 for answer in answers))
+    result = next(answer for answer in answers if answer.get("id") == 2)["result"]
     devtools.detach()
     return int(result["usedSize"]) + int(result["backingStorageSize"])
 
