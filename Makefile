@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS :=
-EXTRAS := --extra notebooks --extra published --extra export --extra sweep \
-	--extra dev
+EXTRAS := --extra notebooks --extra book --extra published --extra export \
+	--extra sweep --extra dev
 
 # Where to look for Python; `make train PYTHON=/path/to/python3.12` decides it.
 PYTHON :=
@@ -26,7 +26,7 @@ help:
 	@echo "make gpu-check  on a CUDA GPU: the golden numbers, CUDA graphs, speed"
 	@echo "make lab    JupyterLab on the notebooks"
 	@echo "make notebooks  run all notebooks again and keep their outputs"
-	@echo "make book   the notebooks as web pages, in build/book"
+	@echo "make book   the site: the player and the notebooks' pages, in build/book"
 	@echo "make lock   bring requirements.lock in line with pyproject.toml"
 	@echo "            make lock ARGS=--upgrade pins newer versions"
 	@echo "make clean  remove .venv and caches; runs in outputs/ stay"
@@ -80,8 +80,9 @@ notebooks: $(READY)
 	@cd notebooks && TQDM_DISABLE=1 ../$(BIN)/python -m lessons.build.execute $(ARGS)
 
 book: $(READY)
+	@rm -rf build/book
 	@cd notebooks && ../$(BIN)/python -m lessons.build.book ../build/book
-	@echo "Open build/book/index.html"
+	@echo "To see it: $(BIN)/python -m http.server -d build/book"
 
 lab: $(READY)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)

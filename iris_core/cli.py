@@ -53,6 +53,7 @@ examples:
   iris play outputs/2026-01-31/12-00-00         its dream, in a browser
   iris play freeway_hour                        the dream of an agent of data/agents
   iris export freeway_hour --onnx web           that dream, for a page without Python
+  iris export freeway_hour pong --page web      a page that plays them, for any host
   iris settings preset=tutorial --changed       where a preset leaves the paper
   iris figures                                  the paper's figures and tables
   iris sweep games=Pong,Boxing seeds=3          six runs, side by side with Ray

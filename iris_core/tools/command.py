@@ -135,9 +135,17 @@ def record(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
-    """iris export RUN|AGENT --onnx FOLDER [--compact]"""
+    """iris export RUN|AGENT ... --onnx FOLDER [--compact] | --page FOLDER"""
     from iris_core.tools.export.write import export as write_files
 
+    if args.page:
+        from iris_core.tools.export.page import how_to_publish, write_page
+
+        write_page(args.page, [args.source, *args.more], args.game)
+        print(how_to_publish(args.page))
+        return 0
+    if args.more:
+        raise ConfigError("--onnx takes one agent; --page takes several.")
     sizes = write_files(args.source, args.onnx, args.compact, args.game)
     for name, size in sizes.items():
         print(f"{args.onnx / name}: {size:,} bytes")

@@ -20,6 +20,7 @@ import pytest
 from lessons.build import index, series
 from lessons.build.execute import smaller, still, tidy, write_links
 from lessons.data import DATA
+from lessons.plots.kept import MP4, PNG
 from PIL import Image
 from safetensors import safe_open
 
@@ -188,6 +189,14 @@ def test_tidying_leaves_nothing_that_changes() -> None:
     assert "execution" not in cell.metadata
     assert len(cell.outputs) == 1
     assert list(cell.outputs[0].data) == ["text/plain"]
+
+
+def test_a_widget_leaves_its_picture_and_its_film() -> None:
+    cell = widget_cell()
+    cell.outputs[0].data |= {PNG: as_png(np.zeros((4, 4, 3))), MP4: "AAAA"}
+    tidy(nbformat.v4.new_notebook(cells=[cell]))
+    assert cell.outputs[0].data[MP4] == "AAAA"
+    assert set(cell.outputs[0].data) == {PNG, MP4, "text/plain"}
 
 
 def test_printing_in_pieces_reads_as_one() -> None:

@@ -8,7 +8,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import nbformat
@@ -38,6 +43,23 @@ def find_chromium() -> str | None:
     """The browser on the PATH."""
     found = map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))
     return next(filter(None, found), None)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """No line on the terminal for every file."""
+
+
+@contextmanager
+def serve_folder(folder: Path) -> Iterator[str]:
+    """A folder's address on this machine, as `python -m http.server` serves it."""
+    handler = partial(QuietHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+    thread.join()
 
 
 def start_jupyter(kind: str, folder: Path) -> tuple[subprocess.Popen[bytes], str]:

@@ -2,7 +2,8 @@
 
 The parts apart: the model's step and the drawing, the way to the page and the page's
 own work; then all together, in JupyterLab in a real browser, while the agent dreams and
-while the same dream is shown again without the model.
+while the same dream is shown again without the model. And the page that runs the dream
+itself, without a kernel.
 """
 
 import argparse
@@ -23,8 +24,10 @@ from iris_core.envs import action_meanings, make_env
 from iris_core.runtime.files import write_atomic
 from iris_core.tools.benchmarks import browser
 from iris_core.tools.benchmarks.browser import wait
+from iris_core.tools.benchmarks.page_fps import measure_page
 from iris_core.tools.benchmarks.parts import with_bar
 from iris_core.tools.benchmarks.timing import Part, machine, timed
+from iris_core.tools.export.page import write_player
 from iris_core.tools.play.panels import PANELS
 from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import SPEEDS, Session
@@ -50,12 +53,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=out, metavar="FILE")
     args = parser.parse_args(argv)
     agent = open_source(args.source).agent if args.source else endless_agent()
-    milliseconds, shown = kernel_parts(Session(agent)), Times()
+    milliseconds, shown, alone = kernel_parts(Session(agent)), Times(), Times()
     if browser.find_chromium() is None:
         print("No chromium on the PATH: the page is not measured.")
     else:
         on_page, shown = page_parts(agent)
         milliseconds |= on_page
+        alone = without_a_kernel(agent)
     report = {
         "agent": args.source or "preset=tutorial, random weights",
         "frames": FRAMES,
@@ -63,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
         "milliseconds": milliseconds,
         "frames_a_second": {name: 1000 / ms for name, ms in milliseconds.items()},
         "shown_a_second": shown,
+        "without_a_kernel": alone,
     }
     text = json.dumps(report, indent=2)
     write_atomic(args.out, text + "\n")
@@ -128,6 +133,15 @@ def page_parts(agent: Agent) -> tuple[Times, Times]:
             window.close()
             server.terminate()
             server.wait()
+
+
+def without_a_kernel(agent: Agent) -> Times:
+    """How the page does that runs the dream itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, site = Path(folder, AGENT), Path(folder, "site")
+        agent.save(source)
+        write_player(site, [source])
+        return measure_page(site)
 
 
 def step_by_step(page: Any, player: Any) -> Times:

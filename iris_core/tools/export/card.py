@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from iris_core.imagination.start import Start, find_start
 from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.tools.export.trace import max_blocks
 from iris_core.tools.play.keys import buttons_of, key_map
+from iris_core.tools.play.starts import load_starts, read_card, replay_start, title_of
 
 FORMAT = 1
 STARTS = 8
@@ -36,10 +36,14 @@ class Beginnings:
     flashes: bool = False
 
 
-def find_beginnings(agent: Agent) -> Beginnings:
-    """Of an agent for which none were chosen."""
-    starts = [find_start(agent, seed) for seed in range(STARTS)]
-    return Beginnings(starts, frequent_codes(agent, starts))
+def find_beginnings(agent: Agent, path: Path) -> Beginnings:
+    """Those chosen for the agent of this file, or some if there are none."""
+    chosen = load_starts(path) if path.is_file() else None
+    if chosen is None:
+        starts = [find_start(agent, seed) for seed in range(STARTS)]
+        return Beginnings(starts, frequent_codes(agent, starts))
+    starts = [replay_start(agent, each) for each in chosen.starts]
+    return Beginnings(starts, chosen.palette, chosen.present, chosen.flashes)
 
 
 @torch.no_grad()
@@ -64,7 +68,7 @@ def make_card(agent: Agent, path: Path, begin: Beginnings) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": name_of(agent, path),
-        "title": re.sub(r"(?<=[a-z])(?=[A-Z])", " ", agent.game),
+        "title": title_of(name_of(agent, path), agent.game),
         "game": agent.game,
         "actions": agent.actions,
         "buttons": {action: sorted(buttons_of(action)) for action in agent.actions},
@@ -79,7 +83,7 @@ def make_card(agent: Agent, path: Path, begin: Beginnings) -> dict[str, Any]:
         "palette": begin.palette,
         "present": begin.present,
         "flashes": begin.flashes,
-        "score": score_of(path),
+        "score": read_card(path).get("score"),
         "picture": "picture.png",
     }
 
@@ -87,14 +91,6 @@ def make_card(agent: Agent, path: Path, begin: Beginnings) -> dict[str, Any]:
 def name_of(agent: Agent, path: Path) -> str:
     """The file's, or the game's if it is a run."""
     return path.stem if path.is_file() else agent.game.lower()
-
-
-def score_of(path: Path) -> str | None:
-    """As the card beside an agent's file tells it, if there is one."""
-    card = path.with_suffix(".md")
-    text = card.read_text("utf-8") if card.is_file() else ""
-    found = re.search(r"^\| score \| (.*) \|$", text, re.MULTILINE)
-    return found[1] if found else None
 
 
 def as_lists(start: Start) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from pathlib import Path
 from iris_core.config.setting import ConfigError
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
-SHA512 = (
-    "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+SHA512 = (  # of the package
+    "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZ"
+    "ClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 )
 FILES = (  # one thread, with SIMD
     "ort.wasm.min.mjs",

@@ -45,7 +45,7 @@ def export(
     agent = load_agent(path, game=game)
     trace.check_memory(agent)
     check_folder(folder)
-    begin = card.find_beginnings(agent)
+    begin = card.find_beginnings(agent, path)
     world_model, policy = trace.dream_step(agent), trace.policy(agent)
     if compact:
         storage.round_weights(policy, "actor_critic.")

@@ -6,6 +6,7 @@ side_by_side.py  the real game beside a dream, under the same actions
 keys.py          the keyboard, from the names of a game's actions
 render.py        panels: pure functions from a session to a picture
 recording.py     videos, arrays, contact sheets, episodes to train on
+starts.py        chosen moments at which dreams begin, and the menu of them
 source.py        where agents and recorded episodes come from
 server.py        a page's messages and their answers
 page.py          the page without a notebook, and who may ask for it

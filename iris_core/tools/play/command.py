@@ -102,7 +102,9 @@ def open_session(args: argparse.Namespace) -> tuple[Session, Path]:
     check_panels(args.panels)
     source = open_source(args.source, args.game)
     place, driver = MODES[args.mode]
-    session = Session(source.agent, place, driver, source.episodes, args.seed)
+    session = Session(
+        source.agent, place, driver, source.episodes, args.seed, starts=source.starts
+    )
     if args.temperature is not None:
         session.temperature = args.temperature
     session.set_predict(not PREDICTION_PANELS.isdisjoint(args.panels))

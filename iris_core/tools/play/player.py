@@ -71,6 +71,8 @@ def play(
         ImportError: the extra `notebooks`, with anywidget, is not installed.
     """
     found = open_source(source)
-    session = Session(found.agent, place, driver, found.episodes, seed)
+    session = Session(
+        found.agent, place, driver, found.episodes, seed, starts=found.starts
+    )
     session.playing = True
     return Player(PlayServer(session, found.recordings, panels))

@@ -85,11 +85,16 @@ def save_video(frames: Iterable[np.ndarray], path: Path, fps: int) -> None:
 
 
 def write_h264(
-    frames: Iterable[np.ndarray], file: IO[bytes], height: int, width: int, fps: int
+    frames: Iterable[np.ndarray],
+    file: IO[bytes],
+    height: int,
+    width: int,
+    fps: int,
+    crf: str = CRF,
 ) -> None:
     """An mp4 that browsers play; a frame is encoded as it comes, and not kept."""
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": CRF})
+        stream = container.add_stream("libx264", rate=fps, options={"crf": crf})
         stream.height, stream.width = height, width
         stream.pix_fmt = "yuv420p"
         for frame in frames:

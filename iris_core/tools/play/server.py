@@ -32,6 +32,7 @@ from iris_core.tools.play.panels import PANELS, Pictures, palette, timeline
 from iris_core.tools.play.render import PREDICTION_PANELS, action_name
 from iris_core.tools.play.session import Session
 from iris_core.tools.play.source import open_source
+from iris_core.tools.play.starts import list_dreams
 from iris_core.tools.play.worlds import Node
 
 SESSION_STATE = (  # attributes of a session that the page shows as they are
@@ -183,8 +184,8 @@ class PlayServer:
                 for name, panel in PANELS.items()
             },
             "episodes": {kind: len(episodes[kind]) for kind in episodes},
-            "agents": [],
-            "flashes": False,
+            "agents": list_dreams(),
+            "flashes": session.starts is not None and session.starts.flashes,
         }, b""
 
     def frame(self) -> Answer:
@@ -260,7 +261,7 @@ class PlayServer:
     def open_agent(self, name: str) -> Answer:
         """Play with another agent."""
         source = open_source(name)
-        session = Session(source.agent, episodes=source.episodes)
+        session = Session(source.agent, episodes=source.episodes, starts=source.starts)
         session.speed, session.playing = self.session.speed, True
         self.show(session)
         return self.hello()

@@ -29,6 +29,7 @@ from iris_core.runtime.device import autocast_for
 from iris_core.tools.play.options import Driver, Place
 from iris_core.tools.play.side_by_side import RealRollout
 from iris_core.tools.play.source import load_episode
+from iris_core.tools.play.starts import Starts
 from iris_core.tools.play.worlds import (
     DreamWorld,
     GameWorld,
@@ -50,7 +51,8 @@ class Session:
 
     episodes: recorded ones to replay, by kind. temperature: of the frame tokens in the
     dream, policy_temperature: of the agent's actions, both by default as configured.
-    max_nodes: of the tree, whose oldest nodes go when there are more.
+    max_nodes: of the tree, whose oldest nodes go when there are more. starts: chosen
+    ones for its dreams.
     root: of the tree of nodes. cursor: the current node. world_node: the node that the
     world is at. token: the selected one. layer, head: those whose attention is shown.
     """
@@ -67,6 +69,7 @@ class Session:
         episodes: Episodes | None = None,
         seed: int = 0,
         max_nodes: int = MAX_NODES,
+        starts: Starts | None = None,
     ) -> None:
         self.agent = agent
         self.max_nodes = max_nodes
@@ -75,7 +78,8 @@ class Session:
         game, self.recording = make_env(agent.config.env, "test"), Recording()
         self.game = GameWorld(agent, self.imagination, game)
         self.replay = GameWorld(agent, self.imagination, self.recording)
-        self.dream = DreamWorld(agent, self.imagination)
+        self.starts = starts
+        self.dream = DreamWorld(agent, self.imagination, starts)
         self.action_names = action_meanings(game)  # published agents lack them
         agent.check_game(agent.game, self.action_names)
         self.generator = torch.Generator(agent.device)
@@ -373,7 +377,10 @@ class Session:
 
     @property
     def palette(self) -> list[int]:
-        """Codes to paint with: those of the frames so far, the most frequent first."""
+        """Codes to paint with: chosen ones, or those of the frames so far, the most
+        frequent first."""
+        if self.starts is not None:
+            return self.starts.palette
         seen = [node.obs.tokens[0] for node in self.cursor.path()]
         counts = Counter(torch.cat(seen).tolist())
         return [code for code, _ in counts.most_common(PALETTE)]

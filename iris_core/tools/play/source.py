@@ -8,18 +8,20 @@ from pathlib import Path
 from iris_core.agent import Agent
 from iris_core.data.episode import Episode
 from iris_core.pretrained import agent_path, load_agent
+from iris_core.tools.play.starts import Starts, load_starts
 
 RECORDINGS = Path("media", "recordings")
 
 
 @dataclass(frozen=True)
 class Source:
-    """An agent, the files of its recorded episodes by kind, and the folder for new
-    recordings."""
+    """An agent, the files of its recorded episodes by kind, the folder for new
+    recordings, and chosen starts of its dreams."""
 
     agent: Agent
     episodes: dict[str, list[Path]] = field(default_factory=dict)
     recordings: Path = RECORDINGS
+    starts: Starts | None = None
 
 
 def open_source(source: str | Path | Agent, game: str | None = None) -> Source:
@@ -34,7 +36,7 @@ def open_source(source: str | Path | Agent, game: str | None = None) -> Source:
     agent = load_agent(path, game=game)
     if path.is_dir():
         return Source(agent, run_episodes(path), path / RECORDINGS)
-    return Source(agent, nearby_episodes(path, agent.game))
+    return Source(agent, nearby_episodes(path, agent.game), starts=load_starts(path))
 
 
 def run_episodes(run: Path) -> dict[str, list[Path]]:

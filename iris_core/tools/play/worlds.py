@@ -22,6 +22,7 @@ from iris_core.envs.game import State as GameState
 from iris_core.imagination.introspection import Imagination, Prediction
 from iris_core.imagination.start import Start, find_start, tokenize
 from iris_core.models.actor_critic import State as LSTMState
+from iris_core.tools.play.starts import Starts, replay_start
 
 SAVE_EVERY = 100  # steps between saved game states; going back replays from the last
 
@@ -85,19 +86,28 @@ class Node:
 
 class DreamWorld:
     """The world model's dream. origin: where it starts; if None, in the game, by the
-    seed."""
+    seed, at one of the chosen `starts` if there are some."""
 
-    def __init__(self, agent: Agent, imagination: Imagination) -> None:
+    def __init__(
+        self, agent: Agent, imagination: Imagination, starts: Starts | None = None
+    ) -> None:
         self.agent = agent
         self.imagination = imagination
+        self.starts = starts
         self.origin: Start | None = None
 
     def start(self, seed: int) -> tuple[Observation, LSTMState]:
         if self.origin is None:
-            self.origin = find_start(self.agent, seed)
+            self.origin = self.find_origin(seed)
         self.imagination.seed(seed)
         self.imagination.start(self.origin.tokens, self.origin.actions)
         return replace(self.observe(), game=self.origin.game), self.origin.lstm_state
+
+    def find_origin(self, seed: int) -> Start:
+        if self.starts is None:
+            return find_start(self.agent, seed)
+        chosen = self.starts.starts
+        return replay_start(self.agent, chosen[seed % len(chosen)])
 
     def step(self, action: int) -> Observation:
         return self.observe(*self.imagination.step(action))

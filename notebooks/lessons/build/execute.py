@@ -3,14 +3,16 @@
     python -m lessons.build.execute [NOTEBOOK ...] [--links]
 
 Every notebook runs from a fresh kernel. Links, badges and the install cell are written
-anew; cell ids are numbers; widgets leave the text that stands for them, because the ids
-of live ones change with every run. So a second run changes only what really differs.
+anew; cell ids are numbers; a widget leaves a picture and a film of its use, or the text
+that stands for it, because the ids of live ones change with every run. So a second run
+changes only what really differs.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import os
 import sys
 import time
 from io import BytesIO
@@ -29,14 +31,15 @@ from lessons.build.series import (
     install_cell,
     neighbours,
 )
+from lessons.plots.kept import FILMS, PNG
 
-PNG = "image/png"
 LIVE = "application/vnd.jupyter.widget-view+json"
 KERNEL = {
     "name": "python3",
     "display_name": "Python 3 (ipykernel)",
     "language": "python",
 }
+COLOURS = 256  # of the picture beside a widget's film
 STANDS_FOR_WIDGET = "(Run this cell to use the live widget.)"
 
 
@@ -55,7 +58,8 @@ def write_links(notebook: NotebookNode, lesson: Lesson) -> None:
 
 
 def run(notebook: NotebookNode) -> None:
-    """Execute every cell; raises CellExecutionError where one fails."""
+    """Execute every cell, its widgets filmed; raises CellExecutionError where one
+    fails."""
     client = NotebookClient(
         notebook,
         timeout=3600,
@@ -64,7 +68,7 @@ def run(notebook: NotebookNode) -> None:
         record_timing=False,
         store_widget_state=False,
     )
-    client.execute()
+    client.execute(env={**os.environ, FILMS: "1"})
 
 
 def tidy(notebook: NotebookNode) -> None:
@@ -95,21 +99,25 @@ def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def still(output: NotebookNode) -> NotebookNode:
-    """An output as it is kept: a live widget leaves a line of text, a picture its
-    pixels in as few bytes as may be."""
+    """An output as it is kept: a live widget leaves a line of text and what else it
+    has, a picture its pixels in as few bytes as may be."""
     data = output.get("data", {})
-    if LIVE in data:
-        output.data = NotebookNode({"text/plain": STANDS_FOR_WIDGET})
-    elif PNG in data:
-        data[PNG] = smaller(data[PNG])
+    live = data.pop(LIVE, None)
+    if live:
+        data["text/plain"] = STANDS_FOR_WIDGET
+    if PNG in data:
+        data[PNG] = smaller(data[PNG], COLOURS if live else None)
     return output
 
 
-def smaller(picture: str) -> str:
-    """The same picture, a PNG in base64; what is opaque anyway needs no alpha."""
+def smaller(picture: str, colours: int | None = None) -> str:
+    """The same picture, a PNG in base64; what is opaque anyway needs no alpha. With
+    `colours`, it has so many at most."""
     image: Image.Image = Image.open(BytesIO(base64.b64decode(picture)))
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         image = image.convert("RGB")
+    if colours:
+        image = image.quantize(colours, dither=Image.Dither.NONE)
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()

@@ -23,7 +23,7 @@ from iris_core.tools.play.session import Session
 from lessons.data import DATA, load_agent
 from lessons.plots.nb05_dreams import chicken_row
 
-AGENT, SEED, STEPS = "freeway_hour", 63, 200
+AGENT, SEED, STEPS = "freeway_hour", 56, 200
 GIF = DATA.parent / "results" / "figures" / "dream_beside_game.gif"
 SIDE, GAP, LINE = 256, 16, 26  # pixels of the sheet: a frame, a margin, a line of text
 NEAR = 4  # rows between the two chickens, at most

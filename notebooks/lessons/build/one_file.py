@@ -14,9 +14,9 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from nbconvert.filters import Highlight2HTML
-from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_notebook, new_raw_cell
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from lessons.build.index import named
 from lessons.build.series import FOLDER, SERIES, repository
@@ -24,24 +24,7 @@ from lessons.build.series import FOLDER, SERIES, repository
 SOURCE = FOLDER / "my_iris.py"
 EXPLANATIONS = FOLDER / "my_iris.md"
 PAGE = "my_iris.html"
-TITLE = "IRIS in one file"
 REFERENCE = re.compile(r"\]\(#:(.+?)\)")
-STYLE = """
-<style>
-  .jp-RenderedHTMLCommon { max-width: 46rem; }
-  h2 { font-family: var(--jp-code-font-family); }
-  a > code { color: inherit !important; }
-  h2[id]:not([id*="."]) { border-top: 1px solid #ddd; padding-top: 1.2rem; }
-  .file { margin: 0.8rem 9px 1.4rem; padding: 0.5rem 0; overflow-x: auto;
-    background: #f7f7f7; border: 1px solid #e0e0e0; font-size: 13px; }
-  .file pre { margin: 0; line-height: 1.45; font-family: var(--jp-code-font-family); }
-  .file .line { display: block; min-width: max-content; padding-right: 1rem; }
-  .file .line { scroll-margin-top: 5rem; }
-  .file .line:target { background: #fff3bf; }
-  .file .line > a { display: inline-block; width: 3rem; margin-right: 1rem;
-    text-align: right; color: #767676; text-decoration: none; user-select: none; }
-</style>
-"""
 
 
 class Section(NamedTuple):
@@ -52,17 +35,21 @@ class Section(NamedTuple):
     lines: range  # of the whole class or function, counted from 1
 
 
-def annotate(source: str, explanations: str) -> NotebookNode:
-    """Both as a notebook, in which every line of the source stands once, in order."""
+def as_page() -> str:
+    """The page's source, in markdown."""
+    return "\n\n".join(annotate(SOURCE.read_text(), EXPLANATIONS.read_text())) + "\n"
+
+
+def annotate(source: str, explanations: str) -> list[str]:
+    """Pieces of markdown, in which every line of the source stands once, in order."""
     introduction, sections = read(source, explanations)
     code, pieces = as_html_lines(source), split(source, sections)
-    cells: list[NotebookNode] = []
+    texts: list[str] = []
     prose = [f"{introduction}\n\n{links(sections)}"]
     prose += [refer(section, source) for section in sections]
     for text, parts in zip(prose, pieces, strict=True):
-        cells.append(new_markdown_cell(text))
-        cells += [block(code, part) for part in parts]
-    return new_notebook(cells=cells)
+        texts += [text, *(block(code, part) for part in parts)]
+    return texts
 
 
 def read(source: str, explanations: str) -> tuple[str, list[Section]]:
@@ -151,16 +138,16 @@ def links(sections: list[Section]) -> str:
 
 def as_html_lines(source: str) -> list[str]:
     """The source, highlighted, line by line."""
-    html: str = Highlight2HTML(pygments_lexer="python3")(source)
+    html = highlight(source, PythonLexer(), HtmlFormatter())
     inside = html.partition("<pre>")[2].rpartition("</pre>")[0]
     return inside.removeprefix("<span></span>").splitlines()
 
 
-def block(code: list[str], part: range) -> NotebookNode:
+def block(code: list[str], part: range) -> str:
     """Some lines of highlighted code; each is an anchor, and its number leads to it."""
     lines = [
         f'<span class="line" id="L{n}"><a href="#L{n}">{n}</a>{code[n - 1]}\n</span>'
         for n in part
     ]
     html = f'<div class="file highlight"><pre>{"".join(lines)}</pre></div>'
-    return new_raw_cell(html, metadata={"raw_mimetype": "text/html"})
+    return f"`````{{raw}} html\n{html}\n`````"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -13,10 +14,12 @@ from matplotlib.figure import Figure
 
 from iris_core.plotting.frame_strip import draw_frame
 from iris_core.plotting.palette import BLUE, FAINT, LIGHT, VERMILLION
-from lessons.plots.sliders import show
+from lessons.plots.kept import FPS, Control, Panel, Scene
+from lessons.plots.sliders import png, show
 
 CHICKEN_COLUMNS = slice(16, 21)  # where the player's chicken walks up and down
 PADDLE_ROWS = slice(61, 63)
+HELD = 5  # times that each button is pressed in the film of play_buttons
 BRIGHT, YELLOW = 190, 50  # of 255; a yellow car is darker, the road's lines are grey
 
 
@@ -69,7 +72,7 @@ def play_buttons(
     names: Sequence[str],
     press: Callable[[int | None], object],
     draw: Callable[[], Figure],
-) -> widgets.VBox:
+) -> Panel:
     """A button for each action and one to start again, above the picture.
 
     press(i) takes action i, press(None) starts again; draw() gives the picture then.
@@ -89,7 +92,23 @@ def play_buttons(
     row = [button(name, action) for action, name in enumerate(names)]
     row.append(button("start again", None))
     show(draw, picture, trouble)
-    return widgets.VBox([widgets.HBox(row), picture, trouble])
+
+    use = partial(press_each, names, press, draw)
+    return Panel([widgets.HBox(row)], picture, trouble, use)
+
+
+def press_each(
+    names: Sequence[str],
+    press: Callable[[int | None], object],
+    draw: Callable[[], Figure],
+) -> Iterator[Scene]:
+    """A new start, then each button pressed HELD times; a new start in the end."""
+    presses = [None, *(action for action in range(len(names)) for _ in range(HELD))]
+    for action in presses:
+        press(action)
+        label = "start again" if action is None else names[action]
+        yield Scene([Control("pressed", label, moves=True)], png(draw()), FPS // 2)
+    press(None)
 
 
 def count_chickens(pixels: np.ndarray) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 from inspect import Parameter, signature
 from typing import Any
@@ -13,13 +14,12 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from iris_core.plotting.palette import VERMILLION
+from lessons.plots.kept import PAUSE, Panel, Scene, seen, stops
 
 Range = tuple[float, float, float]  # lowest, highest, step
 
 
-def explore(
-    draw: Callable[..., Figure], /, **controls: Range | Sequence[str]
-) -> widgets.VBox:
+def explore(draw: Callable[..., Figure], /, **controls: Range | Sequence[str]) -> Panel:
     """A picture with a slider for each (low, high, step) and a menu for each list.
 
     `draw` gets the controls' values by name and returns a figure. Where it has a
@@ -39,7 +39,26 @@ def explore(
     for each in inputs.values():
         each.observe(redraw, names="value")
     redraw()
-    return widgets.VBox([*inputs.values(), picture, trouble])
+    use = partial(move_each, draw, inputs)
+    return Panel(list(inputs.values()), picture, trouble, use)
+
+
+def move_each(
+    draw: Callable[..., Figure], inputs: Mapping[str, widgets.ValueWidget]
+) -> Iterator[Scene]:
+    """The start; then one control after another goes from end to end, while the others
+    stay at the start."""
+    begin = values(inputs)
+
+    def scene(moved: str | None, now: Mapping[str, Any], frames: int) -> Scene:
+        shown = [seen(each, now[name], name == moved) for name, each in inputs.items()]
+        return Scene(shown, png(draw(**now)), frames)
+
+    yield scene(None, begin, PAUSE)
+    for name, each in inputs.items():
+        for value in stops(each):
+            slides = not isinstance(each, widgets.Dropdown)
+            yield scene(name, begin | {name: value}, 1 if slides else PAUSE)
 
 
 def show(

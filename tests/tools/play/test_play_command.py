@@ -1,5 +1,7 @@
 """`iris play` and `iris record`."""
 
+import socket
+
 import av
 import pytest
 from playing import make_agent
@@ -48,6 +50,13 @@ def test_iris_play_refuses_what_it_cannot_do(agent_file, capsys):
     with pytest.raises(SystemExit):
         cli.main(["play", str(agent_file), "--temperature", "0"])
     assert "--temperature: got '0', expected" in capsys.readouterr().err
+
+
+def test_a_busy_port_is_said(agent_file, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert cli.main(["play", str(agent_file), "--serve", "--port", port]) == 2
+    assert f"--port {port}: Address already in use" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["play", "record"])

@@ -4,13 +4,12 @@ kernel's does."""
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playing import make_session
+from sites import node
 
 from iris_core.tools.play.keys import COMMANDS
 from iris_core.tools.play.panels import PANELS
@@ -20,34 +19,26 @@ from iris_core.tools.play.session import MAX_NODES, SPEEDS
 TESTS = Path(__file__).with_name("web")
 
 
-def node(*arguments: str) -> str:
-    """What node prints; the test is skipped where there is none."""
-    found = shutil.which("node")
-    if found is None:
-        pytest.skip("NO NODE on the PATH: THE PAGE'S JAVASCRIPT IS NOT TESTED")
-    done = subprocess.run(
-        [found, *arguments], cwd=TESTS, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("name", ["session", "backend", "files", "keys"])
 def test_in_node(name):
-    assert "# fail 0" in node("--test", "--test-reporter=tap", f"{name}.test.js")
+    assert "# fail 0" in node(
+        "--test", "--test-reporter=tap", TESTS / f"{name}.test.js"
+    )
 
 
 @pytest.fixture(scope="module")
 def page() -> dict[str, Any]:
     """What the page's backend says of a dream after two branches."""
-    return json.loads(node("describe.js"))
+    return json.loads(node(TESTS / "describe.js"))
 
 
 @pytest.fixture(scope="module")
 def kernel(page, tmp_path_factory) -> dict[str, Any]:
     """The same of the kernel's."""
     session = make_session()
-    server = PlayServer(session, tmp_path_factory.mktemp("saved"), [*page["hello"]["panels"]])
+    server = PlayServer(
+        session, tmp_path_factory.mktemp("saved"), [*page["hello"]["panels"]]
+    )
     session.token = 0
 
     def ask(command: str, *args: Any) -> dict[str, Any]:
@@ -77,7 +68,9 @@ def test_its_answers_have_the_same_shape(page, kernel):
         assert ours.keys() == theirs.keys()
         for name in ours:
             assert shape(ours[name]) == shape(theirs[name]), name
-        names = [[p["name"] for p in each[answer]["pictures"]] for each in (page, kernel)]
+        names = [
+            [p["name"] for p in each[answer]["pictures"]] for each in (page, kernel)
+        ]
         assert sorted(names[0]) == sorted(names[1])
 
 

@@ -12,7 +12,10 @@ export async function loadRuntime(folder) {
     throw new Refusal("This browser has no WebAssembly, which the dream runs in: try another one.");
   }
   const wasm = read(new URL("ort-wasm-simd-threaded.wasm", folder));
-  const ort = await import(new URL("ort.wasm.min.js", folder));
+  wasm.catch(() => {}); // it is awaited, and refused, below
+  const ort = await import(new URL("ort.wasm.min.js", folder)).catch((error) => {
+    throw new Refusal(`The runtime of the dream did not load: ${error.message}`);
+  });
   const mjs = new URL("ort-wasm-simd-threaded.js", folder).href;
   Object.assign(ort.env.wasm, { numThreads: 1, wasmPaths: { mjs }, wasmBinary: await wasm });
   return ort;

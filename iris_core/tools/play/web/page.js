@@ -18,6 +18,7 @@ export class WorkerModel {
   // What the player takes for the kernel's model.
   constructor({ agent, base = new URL("..", import.meta.url) } = {}) {
     this.listeners = new Set();
+    this.hint = "The dream is still loading, or this machine is busy.";
     this.worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     this.worker.addEventListener("message", ({ data }) => this.onAnswer(data));
     this.worker.addEventListener("error", (event) => this.onFailure(event));
