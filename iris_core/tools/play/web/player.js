@@ -14,6 +14,7 @@ const AFTER_END = 1200; // milliseconds before it does after an end
 const ZOOMS = [512, 768, 320]; // pixels of the frame
 // Part of the state, for tests and measurements to read
 const DATASET = ["step", "action", "playing", "place", "driver", "branches", "end", "diverged_at"];
+const ABOUT_MENU = "A dream holds if what you steer is still there after 60 steps.";
 const PLACES = { dream: "the dream", game: "the real game", replay: "recorded episodes" };
 
 // A button sends its data-command; an input sends its value under its name, and shows the
@@ -202,7 +203,8 @@ class Player {
     if (header.kind === "lost") this.playing = false; // nobody is there to be asked
     if (["error", "lost"].includes(header.kind)) this.showError(header.text);
     if (header.kind === "file") this.addDownload(header, buffer);
-    if (["error", "file"].includes(header.kind)) this.queue.push({ do: "look" });
+    const changed = ["error", "file"].includes(header.kind) && sent?.command !== "look";
+    if (changed) this.queue.push({ do: "look" }); // it may have changed the state
     if (header.kind === "hello" && sent?.command === "agent") this.queue.push({ do: "look" });
     this.flush();
     this.scheduleNext();
@@ -433,12 +435,12 @@ class Player {
     menu.disabled = !agents.length;
     list.replaceChildren();
     for (const { name, title, picture, present, flashes } of agents) {
-      const card = make("button", list, { title: name });
+      const card = make("button", list, { title: `${name}. ${ABOUT_MENU}` });
       card.dataset.agent = name;
       make("img", card, { src: picture, alt: "" });
       make("span", card, { textContent: title });
       const kept = present && Math.round(100 * Math.min(present.agent, present.human));
-      const about = flashes ? "flashes" : present ? `holds ${kept} % of the time` : "";
+      const about = flashes ? "flashes" : present ? `${kept} % of dreams hold` : "";
       make("small", card, { textContent: about });
     }
   }
