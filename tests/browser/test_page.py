@@ -72,7 +72,7 @@ def test_it_opens_alive_and_asks_no_other_host(page, heard, address):
     player = shown(page)
     wait(page, "Number(s.step) > 5 && s.driver === 'agent' && s.place === 'dream'")
     assert frame(player)[..., :3].std() > 0
-    assert "click, arrows" in player.locator(".overlay").inner_text()
+    assert "To take over, press" in player.locator(".overlay").inner_text()
     assert all(url.startswith((address, "data:")) for url in heard)
     assert player.locator("select[name=place]").is_hidden()  # there is no game
     for command in ("twin", "here", "save", "sheet", "keep"):

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm.auto import tqdm
+
 from iris_core.config.setting import ConfigError
 from iris_core.tools.export.runtime import write_runtime
 from iris_core.tools.export.write import export
@@ -75,7 +77,8 @@ def write_player(
     shutil.copyfile(WEB / "play.html", folder / "play.html")
     agents = folder / "agents"
     menu = []
-    for name, source in zip(names, sources, strict=True):
+    each = zip(names, sources, strict=True)
+    for name, source in tqdm(each, desc="export", unit="agent", total=len(names)):
         own = agents / name
         export(source, own, compact=True, game=game)
         menu.append(menu_entry(own))
