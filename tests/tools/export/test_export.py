@@ -1,7 +1,6 @@
 """`iris export`: its files compute, by onnxruntime, what the library computes."""
 
 import gzip
-import json
 import subprocess
 import sys
 from functools import cache
@@ -61,7 +60,7 @@ class Exported:
     """A dream played by the files of a folder alone, by the rule of `DreamStep`."""
 
     def __init__(self, folder: Path) -> None:
-        self.about = json.loads((folder / "agent.json").read_text())
+        self.about = write.read_card(folder)
         self.world_model = session(folder / "world_model.onnx")
         self.policy = session(folder / "policy.onnx")
 
@@ -225,7 +224,7 @@ def test_tracing_leaves_the_library_as_it_was(folders, tmp_path_factory):
 def test_what_stands_beside_the_graphs(folders, tmp_path_factory):
     folder, agent = exported(folders, "paper", tmp_path_factory), small_agent("paper")
     assert sorted(path.name for path in folder.iterdir()) == sorted(write.NAMES)
-    about = json.loads((folder / "agent.json").read_text())
+    about = write.read_card(folder)
     assert (about["format"], about["name"], about["game"]) == (1, "agent", "Catch")
     assert about["actions"] == agent.actions and about["grid"] ** 2 == 4
     assert about["buttons"]["LEFT"] == ["LEFT"] and "ArrowLeft" in about["keys"]["LEFT"]
