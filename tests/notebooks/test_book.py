@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("jupyter_book")
 
 from lessons.build import one_file
-from lessons.build.book import is_new
+from lessons.build.book import AGENTS, FRONT, is_new
 from lessons.build.execute import STANDS_FOR_WIDGET
 from lessons.build.series import FOLDER, SERIES, Lesson
 
@@ -116,6 +116,13 @@ def test_the_front_page_leads_three_ways(site: Path) -> None:
     ways = re.findall(r'<a href="([^"]+)"><strong>(\w+)</strong>', front)
     assert [name for _, name in ways] == ["Play", "Read", "Train"]
     assert 'id="player"' in front and "@" not in front.partition("</article>")[0]
+
+
+def test_the_agents_that_pages_play_are_in_the_player(site: Path) -> None:
+    html = "".join(pages(site).values())
+    played = set(re.findall(r"play\.html\?agent=(\w+)", html))
+    assert {"catch", "freeway"} <= played <= set(AGENTS)
+    assert FRONT in AGENTS
 
 
 def test_it_is_small(site: Path) -> None:

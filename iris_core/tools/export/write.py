@@ -31,8 +31,8 @@ def export(
     rounded; the world model and the frames stay exact.
 
     Raises:
-        ConfigError: no such agent, the extra `export` is not installed, or the folder
-            can't be written; then no file has changed.
+        ConfigError: no such agent, or one that remembers too little; the extra `export`
+            is not installed; or the folder can't be written. No file has changed then.
     """
     try:
         from iris_core.tools.export import card, storage, trace
@@ -43,6 +43,7 @@ def export(
         ) from error
     path = agent_path(source)
     agent = load_agent(path, game=game)
+    trace.check_memory(agent)
     check_folder(folder)
     begin = card.find_beginnings(agent, path)
     world_model, policy = trace.dream_step(agent), trace.policy(agent)

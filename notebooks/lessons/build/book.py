@@ -31,7 +31,8 @@ from lessons.data import DATA
 SITE = Path(__file__).with_name("site")
 FRONT = "freeway_hour"  # the agent of the front page
 TRAIN = SERIES[7]  # the lesson in which an agent is trained
-AGENTS = sorted(film.stem for film in DATA.glob("dreams/*.mp4"))
+# Those whose dreams begin at chosen moments, and the toy game's, which the pages play.
+AGENTS = sorted({"catch", *(starts.stem for starts in DATA.glob("starts/*.json"))})
 # Of what jupyter-book writes. The theme's icons are in its fonts; the script that could
 # draw them as well is half of what a page would load.
 NOT_NEEDED = ("*.map", "locales", "reports", "fontawesome.js")

@@ -29,7 +29,7 @@ from iris_core.tools.export.graphs import NoiseSampler
 STEPS = 50
 MODES = ["autoregressive", "parallel"]
 OVERRIDES = [
-    *("env.game=Catch", "world_model.dream_context=2"),
+    *("env.game=Catch", "world_model.max_blocks=6", "world_model.dream_context=2"),
     *("tokenizer.levels=6", "tokenizer.attention_resolutions=[4]"),  # 4 tokens a frame
 ]
 REPLAY = Path(__file__).parents[1] / "play" / "web" / "replay.js"

@@ -203,7 +203,8 @@ class Player {
     if (header.kind === "lost") this.playing = false; // nobody is there to be asked
     if (["error", "lost"].includes(header.kind)) this.showError(header.text);
     if (header.kind === "file") this.addDownload(header, buffer);
-    if (["error", "file"].includes(header.kind)) this.queue.push({ do: "look" });
+    const changed = ["error", "file"].includes(header.kind) && sent?.command !== "look";
+    if (changed) this.queue.push({ do: "look" }); // it may have changed the state
     if (header.kind === "hello" && sent?.command === "agent") this.queue.push({ do: "look" });
     this.flush();
     this.scheduleNext();
