@@ -169,7 +169,7 @@ def test_a_recording_is_a_video(page, heard, address):
     page.keyboard.press(",")
     with page.expect_download() as waiting:
         player.locator(".files a").click()
-    assert waiting.value.suggested_filename.startswith("catch.")
+    assert waiting.value.suggested_filename.startswith("catch-1.")
     with av.open(str(waiting.value.path())) as file:
         frames = [each.to_ndarray(format="rgb24") for each in file.decode(video=0)]
     assert frames[0].shape == (512, 512, 3) and len(frames) > 20
