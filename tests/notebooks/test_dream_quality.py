@@ -9,7 +9,15 @@ import pytest
 import torch
 from lessons.build import dream_quality
 from lessons.build.controlled import is_present, sees
-from lessons.build.dream_quality import Games, Keys, flashes, luminance, play
+from lessons.build.dream_quality import (
+    Games,
+    Keys,
+    Run,
+    flashes,
+    is_good,
+    luminance,
+    play,
+)
 from lessons.data import load_agent, load_replay
 
 from iris_core.agent import Agent
@@ -108,6 +116,16 @@ def test_none_and_two_are_not_one() -> None:
     ]
     assert is_present("Freeway", np.stack([chicken, road, chicken]))
     assert not is_present("Freeway", np.stack([chicken, road, two]))
+
+
+def test_the_frame_with_an_end_does_not_count() -> None:
+    road = np.full((64, 64, 3), 142, np.uint8)
+    chicken = road.copy()
+    chicken[30:32, 18] = 252, 252, 84
+    frames, tokens = np.stack([road, chicken]), np.zeros((5, 1))
+    assert is_good("Freeway", Run(frames[[0, 0, 1, 1, 0]], tokens, over=True))
+    assert not is_good("Freeway", Run(frames[[1, 1, 0, 0, 1]], tokens, over=True))
+    assert not is_good("Freeway", Run(frames[[1, 1, 1, 0, 0]], tokens, over=False))
 
 
 def test_keys_are_held_for_a_while() -> None:

@@ -6,9 +6,9 @@ Dreams begin at starts that nothing was chosen by, those of `find_start` from SE
 After STEPS steps the last few frames must show one controlled object, as controlled.py
 tells. So must those of the real game, as the tokenizer shows it, from the same state
 under the same kind of play: more can't be asked of a dream. Where a dream or a game is
-over before, its last frames count; a dream that ends too soon loses nothing by it, so
-the table tells how many end. Two kinds of play: the agent's, and random keys that are
-held for a while.
+over before, the last frames before the end count; a dream that ends too soon loses
+nothing by it, so the table tells how many end. Two kinds of play: the agent's, and
+random keys that are held for a while.
 
 Flashes are those of WCAG's general flash threshold, simplified: a frame is brighter or
 darker than the one before it, by a tenth of the largest luminance, over a quarter of
@@ -220,8 +220,10 @@ def share(found: Sequence[bool]) -> float:
 
 
 def is_good(game: str, run: Run) -> bool:
-    """Whether the last frames show what is controlled."""
-    return is_present(game, run.frames[-LAST:])
+    """Whether the last frames show what is controlled; not the one that comes with an
+    end, for a world model never learns what is there."""
+    frames = run.frames[: len(run.frames) - run.over]
+    return is_present(game, frames[-LAST:])
 
 
 def flashes(frames: np.ndarray) -> bool:
