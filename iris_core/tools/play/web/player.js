@@ -637,7 +637,7 @@ class Player {
     if (value === "") return this.updateParts(this.state);
     if (type === "checkbox") this.send("panel", name);
     else this.send(name, type === "number" ? Number(value) - Number(dataset.from ?? 0) : value);
-    if (type.startsWith("select")) this.root.focus();
+    if (type !== "number") this.root.focus({ preventScroll: true });
   }
 
   onKeyDown(event) {
