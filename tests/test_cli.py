@@ -45,7 +45,10 @@ def test_alone_it_prints_help():
     assert iris("--help").stdout == done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "resume", "eval", "settings", "games"])
+COMMANDS = ["train", "resume", "eval", "export", "settings", "games"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])

@@ -72,7 +72,7 @@ def test_it_opens_alive_and_asks_no_other_host(page, heard, address):
     player = shown(page)
     wait(page, "Number(s.step) > 5 && s.driver === 'agent' && s.place === 'dream'")
     assert frame(player)[..., :3].std() > 0
-    assert "click, arrows" in player.locator(".overlay").inner_text()
+    assert "To take over, press" in player.locator(".overlay").inner_text()
     assert all(url.startswith((address, "data:")) for url in heard)
     assert player.locator("select[name=place]").is_hidden()  # there is no game
     for command in ("twin", "here", "save", "sheet", "keep"):
@@ -169,7 +169,7 @@ def test_a_recording_is_a_video(page, heard, address):
     page.keyboard.press(",")
     with page.expect_download() as waiting:
         player.locator(".files a").click()
-    assert waiting.value.suggested_filename.startswith("catch.")
+    assert waiting.value.suggested_filename.startswith("catch-1.")
     with av.open(str(waiting.value.path())) as file:
         frames = [each.to_ndarray(format="rgb24") for each in file.decode(video=0)]
     assert frames[0].shape == (512, 512, 3) and len(frames) > 20

@@ -165,7 +165,7 @@ def test_it_opens_alive_and_is_taken_over_by_a_key(page, address):
     page.goto(address)
     player = shown(page)
     overlay = player.locator(".overlay")
-    assert "arrows" in overlay.inner_text()
+    assert overlay.inner_text() == "The agent plays. To take over, press ← →"
     wait(page, "Number(s.step) > 5 && s.driver === 'agent'")
     page.keyboard.down("ArrowLeft")  # it has the focus on its own page
     wait(page, "s.driver === 'human' && s.action === 'LEFT'")
@@ -188,6 +188,22 @@ def test_play_and_an_arrow_in_one_round_trip_both_count(page, address):
         }
     }""")
     wait(page, "s.playing === 'true' && s.action === 'LEFT'")
+
+
+def test_an_end_is_left_by_any_key_of_the_game(page, address):
+    player = open_player(page, address)
+    player.locator("select[title=where]").select_option("game")
+    wait(page, "s.place === 'game'")
+    page.keyboard.press("m")
+    player.focus()
+    page.keyboard.down("ArrowLeft")
+    if player.get_attribute("data-playing") == "false":
+        page.keyboard.press("p")
+    wait(page, "s.end === 'true'")
+    page.keyboard.up("ArrowLeft")
+    assert player.locator(".over").is_visible()
+    page.keyboard.press("ArrowRight")
+    wait(page, "s.end === 'false' && s.playing === 'true'")
 
 
 def test_keys_never_scroll_the_page(page, address):
@@ -233,6 +249,9 @@ def test_its_own_page(page, address):
     player.locator("input[name=temperature]").fill("-1")
     player.locator("input[name=temperature]").press("Enter")
     player.get_by_text("temperature is -1; it must be above 0").wait_for()
+    player.locator("input[name=temperature]").fill("1")
+    player.locator("input[name=temperature]").press("Enter")
+    player.locator(".error").wait_for(state="hidden")
 
 
 def test_painting_makes_one_branch(page, address):

@@ -79,19 +79,15 @@ def test_the_front_page_plays(watched, address: str, size: str) -> None:
     assert not watched.locator("#player > video").is_visible()
     assert fits(watched)
     assert watched.locator(".ways a").count() == 3
-    watched.locator(".ways a").nth(1).click()
-    watched.wait_for_url("**/00_a_dream_in_two_minutes.html")
 
 
 def test_a_page_has_maths_and_a_dark_mode(watched, address: str) -> None:
     watched.goto(address + MATHS)
-    icon = watched.locator(
-        "button.theme-switch-button:visible svg, button.theme-switch-button:visible i"
-    ).first
+    icon = watched.locator("button.theme-switch-button i:visible")
     assert icon.bounding_box()["width"] > 10
     watched.locator(".math mjx-container svg").first.wait_for()
     pieces = watched.locator(".math").count()
-    assert watched.locator(".math mjx-container svg").count() == pieces > 50
+    assert watched.locator(".math mjx-container svg").count() == pieces > 20
     assert watched.locator("mjx-merror").count() == 0
     seen = set()
     for _ in range(3):  # light, dark, as the system has it

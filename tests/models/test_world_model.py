@@ -17,6 +17,7 @@ from torch import Tensor
 from iris_core.agent import greedy
 from iris_core.data.batch import Batch
 from iris_core.models.base_world_model import BaseWorldModel
+from iris_core.models.world_model import token_positions
 from iris_core.variants.parallel_world_model import ParallelWorldModel
 
 
@@ -264,6 +265,17 @@ def test_too_many_tokens_are_refused(mode):
     with pytest.raises(ValueError, match="do not fit"):
         wm(tokens[:, 34:], cache)
     assert cache.size == 2 * wm.tokens_per_block
+
+
+def test_positions_of_tokens_anywhere_in_a_segment():
+    device = torch.device("cpu")
+    for size, start, length in product((2, 3, 17), range(19), (0, 1, 2, 17, 40)):
+        place = torch.arange(start, start + length) % size  # in its block
+        wanted = place != size - 1, place == size - 1, place != size - 2
+        found = token_positions(start, length, size, device)
+        for indices, mask in zip(found, wanted, strict=True):
+            assert indices.dtype == torch.int64
+            assert indices.tolist() == mask.nonzero().flatten().tolist()
 
 
 def test_only_linear_weights_decay():

@@ -53,7 +53,23 @@ class GrowingCache(KVCache):
 
 
 class DreamStep(nn.Module):
-    """A step of the dream: `prefill`, then `generate`."""
+    """A step of the dream: `prefill`, then `generate`.
+
+    How a page dreams with it (as `WorldModelEnv` does; names are agent.json's):
+
+    1. A start has tokens of its last C frames and the C - 1 actions between them, C at
+       most `context`. `past` is their C - 1 blocks, (tokens..., action) each, oldest
+       first; the last frame's tokens are the current ones.
+    2. An action on the current frame: if `past` has `max_blocks` blocks already, it
+       becomes its last `context` - 1 blocks, none if that is 0 (the memory was filled
+       again). Then the block (current tokens..., action) is put behind it.
+    3. The graph is given all of `past`, 1 ... max_blocks blocks, K + 2 new random
+       numbers and the temperature. Its tokens are the current ones from then on.
+
+    Nothing else is remembered, so any moment can be gone back to with its tokens and
+    its past. If tokens are predicted one by one and see the whole of their block
+    (attention=block_causal), each step is what `restore` and then `step` give.
+    """
 
     def __init__(self, world_model: BaseWorldModel) -> None:
         super().__init__()
@@ -62,10 +78,11 @@ class DreamStep(nn.Module):
     def forward(
         self, blocks: Tensor, noise: Tensor, temperature: Tensor
     ) -> tuple[Tensor, ...]:
-        """blocks (n, K + 1) int32, noise (K + 2,) float32, temperature () float32.
+        """blocks (n, K + 1) int32; noise (K + 2,) float32: for the reward, the end, and
+        the tokens in the order in which they are sampled; temperature () float32.
 
         Returns tokens (K,) int32, their probabilities (K,), reward (), end () int32,
-        probabilities of the rewards (3,) and of an end ().
+        probabilities of the rewards -1, 0 and 1 (3,) and of an end ().
         """
         width, tokens = blocks.shape[1], blocks.long().flatten()[None]
         past, block = tokens[:, :-width], tokens[:, -width:]

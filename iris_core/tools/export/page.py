@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm.auto import tqdm
+
 from iris_core.config.setting import ConfigError
 from iris_core.tools.export.runtime import write_runtime
-from iris_core.tools.export.write import export
+from iris_core.tools.export.write import export, read_card
 
 WEB = Path(__file__).resolve().parents[1] / "play" / "web"
 IN_MENU = ("title", "present", "flashes")
@@ -75,7 +77,8 @@ def write_player(
     shutil.copyfile(WEB / "play.html", folder / "play.html")
     agents = folder / "agents"
     menu = []
-    for name, source in zip(names, sources, strict=True):
+    each = zip(names, sources, strict=True)
+    for name, source in tqdm(each, desc="export", unit="agent", total=len(names)):
         own = agents / name
         export(source, own, compact=True, game=game)
         menu.append(menu_entry(own))
@@ -85,7 +88,7 @@ def write_player(
 
 def menu_entry(agent: Path) -> dict[str, Any]:
     """What the menu says of the agent in a folder, whose name is that of the folder."""
-    card = json.loads((agent / "agent.json").read_text("utf-8"))
+    card = read_card(agent)
     picture = f"agents/{agent.name}/{card['picture']}"
     return {name: card[name] for name in IN_MENU} | {
         "name": agent.name,

@@ -7,7 +7,6 @@ rounded is kept as whole numbers of a few bits, which pack well.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 
 import numpy as np
@@ -74,8 +73,3 @@ def replace(
 
 def store(model: onnx.ModelProto, name: str, values: np.ndarray) -> None:
     model.graph.initializer.append(numpy_helper.from_array(values, name))
-
-
-def pack(data: bytes) -> bytes:
-    """With gzip; the same bytes give the same file."""
-    return gzip.compress(data, mtime=0)

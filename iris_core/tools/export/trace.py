@@ -16,12 +16,14 @@ from onnxscript import opset18 as op
 from torch import Tensor, nn
 
 from iris_core.agent import Agent
+from iris_core.config.setting import ConfigError
 from iris_core.tools.export.graphs import DreamStep, Policy
 
 ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
 OPSET = (
     18  # what every torch since 2.9 writes by itself; browsers' onnxruntime reads it
 )
+FEWEST_BLOCKS = 4  # that the longest step of a dream takes
 MOST_FRAMES = 4096  # that a policy takes at once
 STEP_INPUTS = ("blocks", "noise", "temperature")
 STEP_OUTPUTS = ("tokens", "token_probs", "reward", "end", "reward_probs", "end_prob")
@@ -34,6 +36,18 @@ def max_blocks(agent: Agent) -> int:
     by one, those of the next frame need a block's room in the memory as well."""
     wm = agent.world_model
     return wm.config.max_blocks - (wm.passes_per_frame > 1)
+
+
+def check_memory(agent: Agent) -> None:
+    """ConfigError if the dream remembers too few blocks for their number to vary:
+    torch.export takes sizes of 0 and 1 for constants, and wants two others."""
+    found = max_blocks(agent)
+    if found < FEWEST_BLOCKS:
+        least = agent.config.world_model.max_blocks + FEWEST_BLOCKS - found
+        raise ConfigError(
+            "The world model remembers too little for its dream to be exported:"
+            f" world_model.max_blocks must be {least} or more."
+        )
 
 
 def dream_step(agent: Agent) -> onnx.ModelProto:

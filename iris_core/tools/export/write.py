@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -19,7 +20,7 @@ from iris_core.runtime.files import write_atomic
 if TYPE_CHECKING:
     from iris_core.tools.export.card import Beginnings
 
-NAMES = ("world_model.onnx", "policy.onnx", "picture.png", "agent.json")
+NAMES = ("world_model.onnx", "policy.onnx", "agent.json", "picture.png")
 
 
 def export(
@@ -27,12 +28,12 @@ def export(
 ) -> dict[str, int]:
     """Write an agent, found by `load_agent`, into a folder; the files' sizes in bytes.
 
-    compact: to be downloaded: gzip packs the models, and the policy's large weights are
-    rounded; the world model and the frames stay exact.
+    compact: to be downloaded: gzip packs everything but the picture, and the policy's
+    large weights are rounded; the world model and the frames stay exact.
 
     Raises:
-        ConfigError: no such agent, the extra `export` is not installed, or the folder
-            can't be written; then no file has changed.
+        ConfigError: no such agent, or one that remembers too little; the extra `export`
+            is not installed; or the folder can't be written. No file has changed then.
     """
     try:
         from iris_core.tools.export import card, storage, trace
@@ -43,23 +44,31 @@ def export(
         ) from error
     path = agent_path(source)
     agent = load_agent(path, game=game)
+    trace.check_memory(agent)
     check_folder(folder)
     begin = card.find_beginnings(agent, path)
     world_model, policy = trace.dream_step(agent), trace.policy(agent)
     if compact:
         storage.round_weights(policy, "actor_critic.")
-    models = []
     for model in (world_model, policy):
         storage.halve(model)
-        data = model.SerializeToString()
-        models.append(storage.pack(data) if compact else data)
     about = json.dumps(card.make_card(agent, path, begin), separators=(",", ":"))
-    files = dict(
-        zip(NAMES, (*models, picture(agent, begin), about.encode()), strict=True)
-    )
+    models = world_model.SerializeToString(), policy.SerializeToString()
+    contents = [*models, about.encode()]
+    if compact:  # the same bytes give the same file
+        contents = [gzip.compress(data, mtime=0) for data in contents]
+    contents.append(picture(agent, begin))
+    files = dict(zip(NAMES, contents, strict=True))
     for name, data in files.items():
         write_atomic(folder / name, data)
     return {name: len(data) for name, data in files.items()}
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """What agent.json of an exported folder holds, packed or not."""
+    data = (folder / "agent.json").read_bytes()
+    packed = data.startswith(b"\x1f\x8b")
+    return json.loads(gzip.decompress(data) if packed else data)
 
 
 def check_folder(folder: Path) -> None:

@@ -37,7 +37,7 @@ from iris_core.tools.play.worlds import Node
 
 SESSION_STATE = (  # attributes of a session that the page shows as they are
     *("title", "playing", "speed", "place", "driver", "temperature"),
-    *("policy_temperature", "seed", "kind", "number", "token", "layer", "head"),
+    *("policy_temperature", "seed", "kind", "number", "token"),
 )
 FOLLOWING = ("hello", "look", "next")  # of a page that may just be open
 AWAY = 1.0  # seconds of silence after which another page sets the pace
@@ -238,12 +238,22 @@ class PlayServer:
             "cache_refilled": node.cache_refilled,
             "branches": len(leaves),
             "branch": leaves.index(session.line[-1]) + 1,
+            **self.shown_head(),
             "twin": rollout is not None,
             "can_twin": session.started_in_game,
             "diverged_at": rollout.diverged_at if rollout else None,
             "recording": None if self.recording is None else len(self.recording),
             "saved": self.saved,
             "panels": self.panels,
+        }
+
+    def shown_head(self) -> dict[str, int]:
+        """The layer and the head that attention is drawn of."""
+        model = self.session.agent.config.world_model
+        layer, head = self.session.layer, self.session.head
+        return {
+            "layer": min(layer, model.num_layers - 1),
+            "head": min(head, model.num_heads - 1),
         }
 
     # Commands

@@ -1,7 +1,6 @@
 """`iris export`: its files compute, by onnxruntime, what the library computes."""
 
 import gzip
-import json
 import subprocess
 import sys
 from functools import cache
@@ -23,7 +22,11 @@ from iris_core.pretrained import load_agent
 from iris_core.tools.export import card, storage, trace, write
 from iris_core.tools.export.graphs import NoiseSampler
 
-FEW_TOKENS = ["tokenizer.levels=6", "tokenizer.attention_resolutions=[4]"]  # 4 a frame
+FEW_TOKENS = [  # 4 a frame, and the next frame's take a block's room
+    "tokenizer.levels=6",
+    "tokenizer.attention_resolutions=[4]",
+    f"world_model.max_blocks={BLOCKS + 1}",
+]
 PATCH = ["tokenizer.architecture=patch", "tokenizer.subtract_background=true"]
 SMALL_POLICY = [
     "actor_critic.strided=true",
@@ -57,7 +60,7 @@ class Exported:
     """A dream played by the files of a folder alone, by the rule of `DreamStep`."""
 
     def __init__(self, folder: Path) -> None:
-        self.about = json.loads((folder / "agent.json").read_text())
+        self.about = write.read_card(folder)
         self.world_model = session(folder / "world_model.onnx")
         self.policy = session(folder / "policy.onnx")
 
@@ -187,11 +190,10 @@ def exported(folders: dict[str, Path], case: str, tmp_path_factory) -> Path:
 def test_the_files_dream_as_the_library_does(case, folders, tmp_path_factory):
     folder, agent = exported(folders, case, tmp_path_factory), small_agent(case)
     files = Exported(folder)
-    room = BLOCKS - (case not in ("parallel", "grouped"))
-    assert files.about["max_blocks"] == room
+    assert files.about["max_blocks"] == BLOCKS
     # Tokens of a block that sees itself whole differ once they are all known
     full = play_both(agent, files, 60, afresh=case == "block_causal")
-    assert full >= 60 // room - 1
+    assert full >= 60 // BLOCKS - 1
 
 
 @pytest.mark.slow
@@ -222,7 +224,7 @@ def test_tracing_leaves_the_library_as_it_was(folders, tmp_path_factory):
 def test_what_stands_beside_the_graphs(folders, tmp_path_factory):
     folder, agent = exported(folders, "paper", tmp_path_factory), small_agent("paper")
     assert sorted(path.name for path in folder.iterdir()) == sorted(write.NAMES)
-    about = json.loads((folder / "agent.json").read_text())
+    about = write.read_card(folder)
     assert (about["format"], about["name"], about["game"]) == (1, "agent", "Catch")
     assert about["actions"] == agent.actions and about["grid"] ** 2 == 4
     assert about["buttons"]["LEFT"] == ["LEFT"] and "ArrowLeft" in about["keys"]["LEFT"]
@@ -260,7 +262,8 @@ def test_a_shipped_agents_weights_are_stored_exactly(shipped):
         names = {node.input[0]: node.output[0] for node in model.graph.node}
         stored = {i.name: i for i in model.graph.initializer}
         large = [i for i in stored.values() if np.prod(i.dims) >= storage.FEW]
-        floats = [i for i in large if i.data_type != TensorProto.INT64]
+        kinds = TensorProto.FLOAT, TensorProto.FLOAT16
+        floats = [i for i in large if i.data_type in kinds]
         assert {i.data_type for i in floats} == {TensorProto.FLOAT16}
         found = {names[i.name]: numpy_helper.to_array(i) for i in floats}
         same = [k for k in found if k in state]
@@ -400,6 +403,19 @@ def test_iris_export_refuses(agent_file, tmp_path, capsys):
     assert list((tmp_path / "taken").iterdir()) == [tmp_path / "taken" / "policy.onnx"]
     with pytest.raises(SystemExit):
         cli.main(["export", str(agent_file)])
+
+
+@pytest.mark.usefixtures("traces_nothing")
+@pytest.mark.parametrize("mode", ["autoregressive", "parallel"])
+def test_a_memory_that_is_too_short(mode, tmp_path, capsys):
+    blocks = BLOCKS - (mode == "parallel")
+    agent = make_agent(mode, "env.game=Catch", f"world_model.max_blocks={blocks}")
+    agent.save(tmp_path / "agent.safetensors")
+    folder = tmp_path / "web"
+    source = str(tmp_path / "agent.safetensors")
+    assert cli.main(["export", source, "--onnx", str(folder)]) == cli.BAD_INPUT
+    assert f"max_blocks must be {blocks + 1} or more" in capsys.readouterr().err
+    assert not folder.exists()
 
 
 def test_without_the_extra(agent_file):

@@ -25,6 +25,7 @@ from iris_core.imagination.world_model_env import WorldModelEnv
 from iris_core.tools.benchmarks.browser import serve_folder
 from iris_core.tools.export import page, runtime
 from iris_core.tools.export.graphs import NoiseSampler
+from iris_core.tools.export.write import read_card
 
 STEPS = 50
 MODES = ["autoregressive", "parallel"]
@@ -50,7 +51,7 @@ def test_the_same_noise_is_the_same_dream(mode, tmp_path):
     with serve_folder(site) as address:
         said = node(REPLAY, site / "ort", f"{address}agents/{mode}/", file)
 
-    start = json.loads((site / "agents" / mode / "agent.json").read_text())["starts"][0]
+    start = read_card(site / "agents" / mode)["starts"][0]
     dream = WorldModelEnv.of(agent)
     dream.start(torch.tensor([start["tokens"]]), torch.tensor([start["actions"]]))
     state = torch.tensor([start["h"]]), torch.tensor([start["c"]])

@@ -154,7 +154,8 @@ def test_controls(server):
     assert send(server, "here")["place"] == "dream"
     assert send(server, "twin")["twin"]
     assert send(server, "head", 1)["head"] == 1
-    assert send(server, "layer", 9)["layer"] == 9
+    layers = server.session.agent.config.world_model.num_layers
+    assert send(server, "layer", 9)["layer"] == layers - 1  # the last one is shown
     assert send(server, "reset")["step"] == 0
 
 

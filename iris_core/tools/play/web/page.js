@@ -75,7 +75,8 @@ export class WorkerModel {
     }
     this.recorder = null;
     const { type, bytes } = await recorder.stop();
-    const name = `${this.game}.${type.split("/")[1]}`;
+    this.saved = (this.saved ?? 0) + 1;
+    const name = `${this.game}-${this.saved}.${type.split("/")[1]}`;
     this.emit({ kind: "file", name, saved: "", view }, bytes);
   }
 }

@@ -10,6 +10,7 @@ const FULL_SPEED = 120; // the next frame is asked for as soon as one is there
 const OWN_PACE = 15; // steps a second of the game itself
 const SILENCE = 10000; // milliseconds without an answer before it is said
 const LONG_DREAM = 450; // steps after which an untouched player dreams anew
+const FOLLOWING = ["hello", "look", "next"]; // commands that nobody gave
 const AFTER_END = 1200; // milliseconds before it does after an end
 const ZOOMS = [512, 768, 320]; // pixels of the frame
 // Part of the state, for tests and measurements to read
@@ -34,7 +35,8 @@ const HTML = `
   <div class="left">
     <div class="screens">
       <figure class="screen" data-panel="frame"><canvas width="64" height="64"></canvas>
-        <div class="overlay" data-part="overlay" hidden></div></figure>
+        <div class="overlay" data-part="overlay">loading the dream …</div>
+        <figcaption data-part="caption"></figcaption></figure>
       <figure class="screen" data-panel="real" hidden><canvas width="64" height="64"></canvas>
         <figcaption>the real game, same actions</figcaption></figure>
     </div>
@@ -45,9 +47,9 @@ const HTML = `
       <button data-command="back" title="one step back (b)">◀</button>
       <button class="play" data-command="play" data-part="play" title="play or pause (p)"></button>
       <button data-command="step" title="one step (n)">▶</button>
-      <button data-command="slower" title="slower (−)">−</button>
-      <span class="speed" data-part="speed"></span>
-      <button data-command="faster" title="faster (+)">+</button>
+      <span class="pair"><button data-command="slower" title="slower (−)">−</button>
+        <span class="speed" data-part="speed"></span>
+        <button data-command="faster" title="faster (+)">+</button></span>
       <button data-command="new" title="another start (f)">new</button>
       <button data-command="reset" title="the same start (r)">again</button>
     </div>
@@ -134,7 +136,7 @@ class Player {
   }
 
   build(el) {
-    const root = make("div", el, { className: "iris-player", tabIndex: 0, innerHTML: HTML });
+    const root = make("div", el, { className: "iris-player loading", tabIndex: 0, innerHTML: HTML });
     root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the keys
     const parts = [...root.querySelectorAll("[data-part]")];
     this.root = root;
@@ -178,6 +180,7 @@ class Player {
     if (command === "play") this.playing = !this.playing; // known before the answer comes
     if (command === "step") this.playing = false;
     if (command === "driver") this.driver = args[0] ?? (this.driver === "agent" ? "human" : "agent");
+    if (!FOLLOWING.includes(command)) this.parts.error.hidden = true; // it was read
     this.queue.push({ do: command, args });
     this.flush();
   }
@@ -263,11 +266,13 @@ class Player {
       drawn[name] = this.picture(name, rgba, width, height);
       at += rgba.length;
     }
+    if (!this.state) this.root.classList.remove("loading");
     Object.assign(this, { state, data });
     if (!this.waitsFor("play", "step")) this.playing = state.playing;
     if (!this.waitsFor("driver")) this.driver = state.driver;
     this.drawPanels(drawn);
     this.updateParts(state);
+    if (this.untouched || this.warned) this.showHint();
     this.goOn(state);
   }
 
@@ -339,6 +344,7 @@ class Player {
       context: `The world model remembers ${s.cache[0]} of ${s.cache[1]} blocks.`,
       branch: `branch ${s.branch} of ${s.branches}`,
       record: recording ? `■ stop (${s.recording})` : "● record",
+      caption: s.place === "dream" ? "dreamed by the world model, frame by frame" : PLACES[s.place],
       parted: `Dream and game parted at step ${s.diverged_at}.`,
       saved: s.saved ? `saved: ${s.saved}` : "",
     };
@@ -362,7 +368,7 @@ class Player {
     }
     for (const input of this.inputs) {
       if (input.type === "checkbox") input.checked = s.panels.includes(input.name);
-      else if (document.activeElement !== input) {
+      else if (document.activeElement !== input && !this.waitsFor(input.name)) {
         input.value = input.dataset.from ? s[input.name] + Number(input.dataset.from) : s[input.name];
       }
     }
@@ -378,6 +384,19 @@ class Player {
     }, s.end ? AFTER_END : 0);
   }
 
+  showHint() {
+    // What to press, while nobody has pressed anything
+    const { overlay } = this.parts;
+    const fingers = matchMedia("(pointer: coarse)").matches;
+    const names = Object.entries(this.hello.keys).map(([button, [key]]) => (fingers ? button : keyLabel(key)));
+    const start = this.driver === "agent" ? "The agent plays. To take over, " : "You play: ";
+    overlay.textContent = this.warned
+      ? "This dream flashes. Click to watch it."
+      : `${start}${fingers ? "tap" : "press"} ${names.join(" ")}`;
+    overlay.classList.toggle("warning", this.warned);
+    overlay.hidden = false;
+  }
+
   touch() {
     // Somebody is here
     this.untouched = false;
@@ -389,6 +408,7 @@ class Player {
   showError(text) {
     this.parts.error.hidden = false;
     this.parts.error.textContent = `${text}\n(click to close)`;
+    this.parts.error.scrollIntoView({ block: "nearest" });
   }
 
   addDownload({ name, saved }, buffer) {
@@ -413,13 +433,8 @@ class Player {
     this.addPads(hello);
     this.addKeys(hello);
     this.brush = null;
-    if (!this.untouched && !hello.flashes) return;
+    this.paced = false;
     this.warned = hello.flashes;
-    this.parts.overlay.hidden = false;
-    this.parts.overlay.textContent = hello.flashes
-      ? "This dream flashes. Click to watch it."
-      : "click, arrows, space · m: you / agent";
-    this.parts.overlay.classList.toggle("warning", hello.flashes);
   }
 
   fillSelect(name, options) {
@@ -431,7 +446,8 @@ class Player {
 
   fillMenu({ game, agents }) {
     const { menu, agents: list } = this.parts;
-    menu.textContent = agents.length ? `${game} ▾` : game;
+    const spaced = game.replace(/(?<=[a-z])(?=[A-Z])/g, " ");
+    menu.textContent = agents.length ? `${spaced} ▾` : spaced;
     menu.disabled = !agents.length;
     list.replaceChildren();
     for (const { name, title, picture, present, flashes } of agents) {
@@ -464,6 +480,7 @@ class Player {
     // A click, or a stroke over it, as shares of the canvas, and its height as drawn
     canvas.classList.add("hit");
     const at = ({ offsetX, offsetY }) => {
+      if (!this.state) return; // it is still loading
       const drawn = canvas.height / (globalThis.devicePixelRatio || 1);
       act(offsetX / canvas.clientWidth, offsetY / canvas.clientHeight, drawn);
     };
@@ -528,7 +545,8 @@ class Player {
     // Who presses a button of the game plays it, at first at the game's own pace
     if (this.driver === "human" || this.state.place === "replay") return;
     this.send("driver", "human");
-    if (!this.paced && this.state.speed > OWN_PACE) this.send("slower");
+    const steps = this.paced ? 0 : Math.round(Math.log2(this.state.speed / OWN_PACE));
+    for (let i = 0; i < steps; i++) this.send("slower");
     this.paced = true;
   }
 
@@ -536,6 +554,7 @@ class Player {
     // A button was pressed: a paused human steps by it
     this.touch();
     this.takeOver();
+    if (this.state.end) return this.startAnew();
     if (!this.playing && this.driver === "human") this.send("step", this.takeAction());
   }
 
@@ -565,7 +584,9 @@ class Player {
 
   onClick(event) {
     const target = event.target.closest("[data-command], [data-do], [data-agent], [data-code]");
+    if (!this.state) return;
     this.touch();
+    if (target?.dataset.do !== "menu") this.parts.agents.hidden = true;
     if (!["INPUT", "SELECT", "SUMMARY"].includes(event.target.tagName)) {
       this.root.focus({ preventScroll: true }); // so that the space bar reaches the game
     }
@@ -580,7 +601,13 @@ class Player {
     }
   }
 
+  startAnew() {
+    // Where an episode is over, whatever plays on begins another one
+    if (!this.waitsFor("new", "reset")) this.send("new");
+  }
+
   command(name) {
+    if (this.state.end && ["play", "step"].includes(name)) return this.startAnew();
     if (["slower", "faster"].includes(name)) this.paced = true;
     if (name === "step") return this.send("step", this.driver === "human" ? this.takeAction() : null);
     this.send(name);
@@ -606,7 +633,8 @@ class Player {
   }
 
   onInput({ name, type, value, dataset }) {
-    if (!name) return;
+    if (!name || !this.state) return;
+    if (value === "") return this.updateParts(this.state);
     if (type === "checkbox") this.send("panel", name);
     else this.send(name, type === "number" ? Number(value) - Number(dataset.from ?? 0) : value);
     if (type.startsWith("select")) this.root.focus();
@@ -635,7 +663,8 @@ class Player {
   }
 
   leave() {
-    // Put the brush down, or leave the player
+    // Close the menu, put the brush down, or leave the player
+    if (!this.parts.agents.hidden) return this.menu();
     if (this.brush === null && this.state.token === null) return this.root.blur();
     this.brush = null;
     this.send("token", null);
