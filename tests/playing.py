@@ -55,6 +55,19 @@ def make_session(mode: str = "parallel", steps: int = 0, **settings) -> Session:
     return session
 
 
+def make_branches(mode: str = "parallel", place: str = "dream") -> Session:
+    """A session with a branch and a token pointed at; a dream's with the game beside
+    it."""
+    session = make_session(mode, 6, place=place)
+    session.token = 5
+    if place == "dream":
+        session.set_real_rollout(True)
+        session.seek(2)
+        session.act(1)
+        session.extend_real_rollout()
+    return session
+
+
 @contextmanager
 def served_page(folder: Path) -> Iterator[PageServer]:
     """The page of a small session, answering until the end of the block."""

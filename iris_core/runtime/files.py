@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -38,6 +39,19 @@ def write_atomic(path: str | Path, content: str | bytes) -> None:
     """Write a file whole or not at all: a crash never leaves half of one."""
     data = content.encode() if isinstance(content, str) else content
     write_whole(Path(path), lambda file: file.write(data))
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Refuse a folder that can't be written, before the work for it is done. option:
+    that another one is chosen with."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write into {folder}: {error.strerror}. Choose another with"
+            f" {option}."
+        ) from error
 
 
 def read_text(path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from iris_core.agent import Agent
 from iris_core.config.setting import ConfigError
 from iris_core.data.frames import to_pixels
 from iris_core.pretrained import agent_path, load_agent
-from iris_core.runtime.files import write_atomic
+from iris_core.runtime.files import check_folder, write_atomic
 
 if TYPE_CHECKING:
     from iris_core.tools.export.card import Beginnings
@@ -45,7 +44,7 @@ def export(
     path = agent_path(source)
     agent = load_agent(path, game=game)
     trace.check_memory(agent)
-    check_folder(folder)
+    check_files(folder)
     begin = card.find_beginnings(agent, path)
     world_model, policy = trace.dream_step(agent), trace.policy(agent)
     if compact:
@@ -71,15 +70,9 @@ def read_card(folder: Path) -> dict[str, Any]:
     return json.loads(gzip.decompress(data) if packed else data)
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that can't be written, before the work for it is done."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write into {folder}: {error.strerror}. Choose another with --onnx."
-        ) from error
+def check_files(folder: Path) -> None:
+    """Refuse a folder that the files can't be written into."""
+    check_folder(folder, "--onnx")
     for name in NAMES:
         if (folder / name).is_dir():
             raise ConfigError(f"{folder / name} is a folder. Move it out of the way.")

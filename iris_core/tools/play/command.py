@@ -6,12 +6,12 @@ import argparse
 import os
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from iris_core.config.setting import ConfigError
+from iris_core.runtime.files import check_folder
 from iris_core.tools.play import recording
 from iris_core.tools.play.options import MODES
 from iris_core.tools.play.page import serve
@@ -30,7 +30,7 @@ def play(args: argparse.Namespace) -> int:
     check_port(args.port)
     on_a_page = args.serve or (args.out is None and has_display())
     if args.out is not None:
-        check_folder(args.out.parent)
+        check_folder(args.out.parent, "--out")
     if not on_a_page:
         recording.check_video(args.out or Path("recording.mp4"), args.steps + 1)
     session, recordings = open_session(args)
@@ -55,10 +55,10 @@ def record(args: argparse.Namespace) -> int:
     """iris record RUN [--mode MODE] [--episodes N] [--out FOLDER] ..."""
     recording.check_video(Path("recording.mp4"), args.steps + 1)
     if args.out is not None:
-        check_folder(args.out)
+        check_folder(args.out, "--out")
     session, recordings = open_session(args)
     folder = args.out or recordings
-    check_folder(folder)
+    check_folder(folder, "--out")
     for episode in range(args.episodes):
         if episode > 0:
             session.new_start()
@@ -84,17 +84,6 @@ def check_port(port: int) -> None:
             raise ConfigError(
                 f"--port {port}: {error.strerror}. Give another, or 0 for any."
             ) from error
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that can't be written, before the work for it is done."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write into {folder}: {error.strerror}. Choose another with --out."
-        ) from error
 
 
 def open_session(args: argparse.Namespace) -> tuple[Session, Path]:

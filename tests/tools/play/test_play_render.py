@@ -2,24 +2,10 @@
 
 import numpy as np
 import pytest
-from playing import make_session
+from playing import make_branches, make_session
 
 from iris_core.config import ConfigError
 from iris_core.tools.play.render import PANELS, render
-from iris_core.tools.play.session import Session
-
-
-def make_branches(mode: str = "parallel", place: str = "dream") -> Session:
-    """A session with a branch and a token pointed at; a dream's with the game beside
-    it."""
-    session = make_session(mode, 6, place=place)
-    session.token = 5
-    if place == "dream":
-        session.set_real_rollout(True)
-        session.seek(2)
-        session.act(1)
-        session.extend_real_rollout()
-    return session
 
 
 @pytest.mark.parametrize("mode", ["parallel", "autoregressive"])
