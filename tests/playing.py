@@ -69,9 +69,10 @@ def make_branches(mode: str = "parallel", place: str = "dream") -> Session:
 
 
 @contextmanager
-def served_page(folder: Path) -> Iterator[PageServer]:
-    """The page of a small session, answering until the end of the block."""
-    with PageServer(PlayServer(make_session(), folder)) as server:
+def served_page(folder: Path, session: Session | None = None) -> Iterator[PageServer]:
+    """The page of a session, by default a small one, answering until the end of the
+    block."""
+    with PageServer(PlayServer(session or make_session(), folder)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield server

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from playing import make_agent
+from playing import make_agent, served_page
 
 from iris_core.tools.benchmarks.browser import open_and_run, shown, wait, write_notebook
-from iris_core.tools.play.page import PageServer
 from iris_core.tools.play.recording import to_episode
-from iris_core.tools.play.server import PlayServer
 from iris_core.tools.play.session import Session
+from iris_core.tools.play.starts import Recorded, Starts
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 CELL = """
@@ -143,12 +141,8 @@ def address(tmp_path) -> Iterator[str]:
     episodes = {"best": [to_episode(recorded.line)]}
     session = Session(agent, "dream", episodes=episodes)
     session.playing = True
-    with PageServer(PlayServer(session, tmp_path)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with served_page(tmp_path, session) as server:
         yield server.address
-        server.shutdown()
-    thread.join()
 
 
 def open_player(page, address):
@@ -175,6 +169,23 @@ def test_it_opens_alive_and_is_taken_over_by_a_key(page, address):
     assert "15 / s" in player.inner_text()  # the game's own pace
     page.keyboard.press("m")
     wait(page, "s.driver === 'agent'")
+
+
+def test_a_dream_that_flashes_waits_for_a_click(page, tmp_path):
+    present = {"agent": 1.0, "human": 1.0, "game": 1.0}
+    starts = Starts([Recorded(0, [1, 2])], [1, 2], present, flashes=True)
+    session = Session(make_agent(never_ends=True), starts=starts)
+    session.playing = True
+    with served_page(tmp_path, session) as server:
+        page.goto(server.address)
+        player = shown(page)
+        page.wait_for_timeout(1000)
+        assert player.get_attribute("data-step") == "0"
+        warning = player.locator(".overlay")
+        assert warning.inner_text() == "This dream flashes. Click to watch it."
+        player.locator("figure[data-panel=frame] canvas").click()
+        wait(page, "Number(s.step) > 2")
+        assert warning.is_hidden()
 
 
 def test_play_and_an_arrow_in_one_round_trip_both_count(page, address):
