@@ -4,6 +4,7 @@ on the front page the player, running."""
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -31,7 +32,8 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    site = built_pages(tmp_path_factory, "master")
+    site = tmp_path_factory.mktemp("served") / "site"
+    shutil.copytree(built_pages(tmp_path_factory, "master"), site)
     add_player(site, [FRONT])
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site))
     thread = threading.Thread(target=server.serve_forever)
