@@ -42,7 +42,9 @@ def test_a_long_run(full, keep, tmp_path) -> None:
     train(make_state(tmp_path, *overrides, "collection.epochs=2"), weigh)
     later = weigh.found[epochs // 2 :]  # after the first epochs all is in use
     growth = np.polyfit(range(len(later)), later, 1)[0]
-    assert growth * len(later) / 1024 < MOST_GROWTH
+    # In a process that ran other tests a single jump may be theirs; a leak is steady
+    steady = growth if full else np.median(np.diff(later))
+    assert steady * len(later) / 1024 < MOST_GROWTH
     keep("memory of a run", epochs=epochs, kib_an_epoch=round(float(growth), 1))
 
 
