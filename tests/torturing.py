@@ -18,6 +18,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from running import make_state, train
+
+from iris_core.training.callback import Callback
+
 IMPORTED = (
     *("torch._dynamo", "torch.utils.tensorboard", "matplotlib.font_manager"),
     *("iris_core.cli", "iris_core.training.train", "iris_core.plotting.learning_curve"),
@@ -205,3 +209,27 @@ def summary(found: dict[str, Any]) -> str:
         f" {sent:,} messages end in a sentence\nor in a result; a sweep outlives"
         f" {struck} kills of its processes."
     )
+
+
+def memory() -> float:
+    """What this process has in memory, in KiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
+
+
+class Weigh(Callback):
+    """Notes the memory after each epoch."""
+
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    def on_epoch_end(self, state, metrics) -> None:
+        self.found.append(memory())
+
+
+def weigh_run(folder: Path, epochs: int) -> list[float]:
+    """What a run weighs after each of its epochs, KiB."""
+    overrides = [f"training.epochs={epochs}", "evaluation.every=100000"]
+    weigh = Weigh()
+    train(make_state(folder, *overrides, "collection.epochs=2"), weigh)
+    return weigh.found
