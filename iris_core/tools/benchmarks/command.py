@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from iris_core.config import ConfigError, load_config
+from iris_core.config import load_config
 from iris_core.runtime.command_line import a_path, at_least_one
-from iris_core.runtime.files import write_atomic
+from iris_core.runtime.files import check_folder, write_atomic
 from iris_core.tools.benchmarks import report
 from iris_core.tools.benchmarks.parts import make_state
 from iris_core.tools.benchmarks.timing import machine
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         config.outputs = folder
         state = make_state(config)
         out = args.out or default_file(args.overrides, state.device)
-        check_folder(out)
+        check_folder(out.parent, "--out")
         found = {
             "overrides": args.overrides,
             "repeats": args.repeats,
@@ -56,12 +56,3 @@ def default_file(overrides: Sequence[str], device: torch.device) -> Path:
     """results/benchmarks/<preset>-<device>.json"""
     preset = dict(o.split("=", 1) for o in overrides).get("preset", "tutorial")
     return Path("results", "benchmarks", f"{preset}-{device.type}.json")
-
-
-def check_folder(out: Path) -> None:
-    """Refuse a file that can't be written before the work for it is done."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out.parent).close()
-    except OSError as error:
-        raise ConfigError(f"cannot write {out}: {error.strerror}") from error

@@ -36,7 +36,7 @@ from iris_core.tools.play.starts import list_dreams
 from iris_core.tools.play.worlds import Node
 
 SESSION_STATE = (  # attributes of a session that the page shows as they are
-    *("title", "playing", "speed", "place", "driver", "temperature"),
+    *("playing", "speed", "place", "driver", "temperature"),
     *("policy_temperature", "seed", "kind", "number", "token"),
 )
 FOLLOWING = ("hello", "look", "next")  # of a page that may just be open

@@ -124,11 +124,11 @@ export class Backend {
   state() {
     // What the page writes beside the pictures
     const { session } = this;
-    const { title, playing, speed, driver, temperature, policyTemperature, seed, token } = session;
-    const { step, total, action, reward, end, past, tokens, memoryRefilled } = session.cursor;
+    const { playing, speed, driver, temperature, policyTemperature, seed, token } = session;
+    const { step, total, action, reward, end, past, memoryRefilled } = session.cursor;
     const leaves = leavesFrom(session.root);
     return {
-      ...{ title, playing, speed, driver, temperature, seed, token, step, total, reward, end },
+      ...{ playing, speed, driver, temperature, seed, token, step, total, reward, end },
       ...{ place: "dream", policy_temperature: policyTemperature },
       ...{ kind: "", number: 0, layer: 0, head: 0, twin: false, can_twin: false },
       action: action === null ? "start" : session.agent.actions[action],
@@ -137,7 +137,6 @@ export class Backend {
       branches: leaves.length,
       branch: leaves.indexOf(lineFrom(session.root).at(-1)) + 1,
       ...{ diverged_at: null, recording: null, saved: "" },
-      code: token === null ? null : tokens[token],
       panels: this.panels,
     };
   }

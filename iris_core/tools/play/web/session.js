@@ -24,10 +24,6 @@ export class Session {
     this.root = this.cursor = null;
   }
 
-  get title() {
-    return `${this.agent.game}: the dream, played by the ${this.driver}`;
-  }
-
   // Settings
 
   async reset() {
